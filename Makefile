@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+PY := scripts/py
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## See the cache work: a catalogue site on Flask, at an address it prints
+	@$(PY) scripts/run_demo.py
+
+.PHONY: demo-rust
+demo-rust: ## The same site on axum
+	cargo run --release -p demo-axum
+
+.PHONY: test
+test: ## Run every test, Rust and Python, with a real Redis
+	@$(PY) scripts/run_tests.py
+
+.PHONY: lint
+lint: ## Check format, lints, types, documentation and the floors
+	@$(PY) scripts/run_lint.py
+
+.PHONY: conformance
+conformance: ## Run Flask-Caching's own test suite against flask_larder.compat
+	@$(PY) conformance/run.py
+
+.PHONY: wheel
+wheel: ## Build dist/flask_larder-*.whl
+	@$(PY) scripts/run_wheel.py
+
+.PHONY: bench
+bench: ## Measure against Flask-Caching and other caches, side by side
+	@bench/run
+
+.PHONY: clean
+clean: ## Remove everything that was built or downloaded
+	rm -rf target dist .venv .venv-conformance conformance/.work conformance/report.txt
+	rm -f python/flask_larder/_native*.so

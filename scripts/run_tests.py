@@ -1,0 +1,122 @@
+"""`make test`: every test of the project, Rust and Python, with a real Redis beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import native
+import servers
+from counts import Counts, read_cargo_line, read_junit
+from installs import ensure_venv
+from project import ROOT, VENV, Trouble, environment, main, run, say, timed
+
+CARGO_TEST = ["cargo", "test", "--workspace", "--exclude", "larder-python", "--no-fail-fast"]
+CARGO_SECONDS = 1200.0
+TEST_SECONDS = 180
+PYTEST_FOLDERS = ("python", "demo/tests", "scripts/tests")
+# pytest's exit codes for "all passed" and "some failed"; any other means that it did not run.
+PYTEST_RAN = (0, 1)
+
+
+@contextlib.contextmanager
+def real_servers() -> Iterator[dict[str, str]]:
+    """Start what the tests talk to; yields the variables by which they find it."""
+    port = servers.free_port()
+    with servers.redis(port) as socket_path:
+        yield {
+            "LARDER_TEST_REDIS": f"redis://127.0.0.1:{port}",
+            "LARDER_TEST_REDIS_SOCKET": str(socket_path),
+            "LARDER_TEST_REDIS_SERVER": str(shutil.which("redis-server")),
+        }
+
+
+def cargo_tests(counts: Counts, env: Mapping[str, str]) -> None:
+    """Run the Rust tests, documentation included, and count them as they are reported."""
+    native.require_cargo()
+    own = Counts()
+    cargo = subprocess.Popen(
+        CARGO_TEST,
+        cwd=ROOT,
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    guard = threading.Timer(CARGO_SECONDS, cargo.kill)
+    guard.start()
+    try:
+        for line in cargo.stdout or ():
+            print(line, end="", flush=True)
+            read_cargo_line(own, line.rstrip())
+        code = cargo.wait()
+    finally:
+        guard.cancel()
+        cargo.kill()
+    if own.passed == 0:
+        own.fail("cargo test ran no test")
+    elif code != 0 and own.failed == 0:
+        own.fail(f"cargo test ended with exit code {code}: a test did not build, or was killed")
+    counts.add(own)
+
+
+def python_tests(counts: Counts, env: Mapping[str, str]) -> None:
+    """Build the package and its wheel, then run the Python tests folder by folder."""
+    interpreter = ensure_venv(VENV, ["build", "test", *demo_requirements()])
+    native.develop(interpreter)
+    env = {**env, "LARDER_TEST_WHEEL": str(native.wheel())}
+    for folder in PYTEST_FOLDERS:
+        timed(f"pytest {folder}", lambda folder=folder: pytest(counts, interpreter, folder, env))
+
+
+def demo_requirements() -> list[Path]:
+    """The demo's own packages, for its tests."""
+    return [ROOT / "demo" / "requirements.txt"]
+
+
+def pytest(counts: Counts, interpreter: Path, folder: str, env: Mapping[str, str]) -> None:
+    """Run one folder's tests and count them from the report they leave."""
+    with tempfile.TemporaryDirectory(prefix="larder-junit-") as place:
+        junit = Path(place) / "junit.xml"
+        command = [interpreter, "-m", "pytest", folder, "-q", "-rs", f"--junitxml={junit}"]
+        code = run([*command, f"--timeout={TEST_SECONDS}"], env=env)
+        if junit.exists():
+            counts.add(read_junit(junit))
+        if code not in PYTEST_RAN:
+            counts.fail(f"pytest {folder} ended with exit code {code}")
+
+
+def step(counts: Counts, name: str, action: object, env: Mapping[str, str]) -> None:
+    """Run a suite; what keeps it from running is one failed test, and the next suite follows."""
+    try:
+        timed(name, lambda: action(counts, env))  # type: ignore[operator]
+    except Trouble as trouble:
+        say(str(trouble))
+        counts.fail(f"{name}: {str(trouble).splitlines()[0]}")
+
+
+def body() -> int:
+    """Everything in its order; the count is the last line."""
+    servers.stop_on_signals()
+    counts = Counts()
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    with real_servers() as env:
+        step(counts, "cargo test", cargo_tests, env)
+        step(counts, "python", python_tests, env)
+    for line in counts.skips:
+        say(f"skipped: {line}")
+    for line in counts.failures:
+        say(f"FAILED: {line}")
+    say(str(counts))
+    return int(counts.failed > 0)
+
+
+if __name__ == "__main__":
+    main(body)
