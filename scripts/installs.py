@@ -59,11 +59,9 @@ def works(interpreter: Path, python: str) -> bool:
     """Whether a venv's interpreter runs and is of the version that is asked for."""
     if not interpreter.exists():
         return False
-    version = [
-        "-c",
-        "import sys, pip; print(sys.version_info[:3], sys.implementation.cache_tag)",
-    ]
+    version = ["-c", "import sys; print(sys.version)"]
     try:
+        output([interpreter, "-c", "import pip"], quiet=True)
         return output([interpreter, *version], quiet=True) == output([python, *version])
     except (Trouble, OSError):
         return False
