@@ -35,6 +35,9 @@ def edit_product(product_id: int) -> Response:
 def forget_product(product_id: int, category_id: int) -> None:
     """Remove what shows this product: its own page and price by key, lists by tag,
     and the pages that name it as "bought together" by their keys in one call.
+
+    The sidebars are left alone: which users bought it last is more work to find
+    out than an old name in that box, for five minutes at most, is worth.
     """
     cache.delete(product_view(product_id))
     cache.delete_memoized(price_of, product_id)
