@@ -50,7 +50,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.register_error_handler(HTTPException, _error_page)
     app.add_template_filter(_money, "money")
     app.context_processor(lambda: {"now": datetime.now(UTC)})
-    app.wsgi_app = timing.Stopwatch(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = timing.Stopwatch(app.wsgi_app)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Serve the catalogue: `python demo/flask`. Stops with Ctrl-C."""
+"""Serve the catalogue: `python demo/flask/run.py`. Stops with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -55,12 +55,13 @@ def main() -> None:
     site = f"http://127.0.0.1:{listener.getsockname()[1]}"
     print(WHAT_TO_TRY.format(site=site))
     print(f"Serving on {site}/ - stop with Ctrl-C.", flush=True)
-    waitress.serve(app, sockets=[listener], threads=THREADS, ident=None, _quiet=True)
+    # Returns when it is interrupted, after the requests under way are answered.
+    waitress.create_server(app, sockets=[listener], threads=THREADS, ident=None).run()
     print("Stopped.")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python demo/flask", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python demo/flask/run.py", description=__doc__)
     parser.add_argument(
         "--port", type=int, default=FIRST_PORT, help="first port to try (default: %(default)s)"
     )
