@@ -1,0 +1,340 @@
+//! What to do now: the cache itself.
+//!
+//! [`Cache::lookup`] is the one question that a face asks, and a [`Permit`] is the one duty that it
+//! may get in answer. Freshness, waiting, purges and failures are decided here, for every face alike.
+
+mod event;
+mod lookup;
+mod permit;
+mod solo;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::solo::Solo;
+use crate::entry::{Entry, Fence, Freshness};
+use crate::error::Result;
+use crate::flight::{Flights, LoadId};
+use crate::key::Key;
+use crate::policy::Policy;
+use crate::store::{AnyStore, Mode, Put, Removal, Store};
+use crate::tag::Tag;
+use crate::time::{Clock, SystemClock};
+use crate::value::Value;
+
+pub use event::{Event, Observer, Reason};
+pub use lookup::{Failure, Hit, Lookup, Served};
+pub use permit::{Permit, Settled, Stored};
+
+/// Answers kept ready: a store, a clock and the loads under way. Cheap to clone; all clones are one.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder_core::{Cache, Key, Kind, Policy, ThreadPark, drive, store::Memory};
+///
+/// let cache: Cache<String> = Cache::new(Memory::builder().build::<String>()?);
+/// let policy = Policy::new(Duration::from_secs(60));
+/// let key = Key::new(Kind::User, "greeting");
+/// let work = async {
+///     cache.put(&key, "hello".to_owned(), &policy).await?;
+///     cache.get(&key).await
+/// };
+/// let Ok(found) = drive(work, &ThreadPark);
+/// assert_eq!(found?.as_deref(), Some("hello"));
+/// # Ok::<(), larder_core::Error>(())
+/// ```
+pub struct Cache<V: Value, S: Store<V> = AnyStore<V>>(pub(crate) Arc<Inner<V, S>>);
+
+pub(crate) struct Inner<V: Value, S: Store<V>> {
+    pub(crate) store: S,
+    pub(crate) clock: Arc<dyn Clock>,
+    flights: Arc<Flights<lookup::Shared<V>>>,
+    solo: Solo,
+    observer: Option<Arc<dyn Observer>>,
+    max_value: usize,
+}
+
+/// Builds a [`Cache`].
+pub struct CacheBuilder<S> {
+    store: S,
+    clock: Option<Arc<dyn Clock>>,
+    observer: Option<Arc<dyn Observer>>,
+    max_value: usize,
+}
+
+impl<S> CacheBuilder<S> {
+    /// The clock of the cache. Default: the clock of the machine.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Who is told what happens. Default: nobody.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Values that weigh more are served, not stored. In bytes; default: 8 MiB.
+    #[must_use]
+    pub fn max_value(mut self, bytes: usize) -> Self {
+        self.max_value = bytes;
+        self
+    }
+
+    /// Builds the cache.
+    pub fn build<V: Value>(self) -> Cache<V, S>
+    where
+        S: Store<V>,
+    {
+        Cache(Arc::new(Inner {
+            store: self.store,
+            clock: self.clock.unwrap_or_else(|| SystemClock::new()),
+            flights: Flights::new(),
+            solo: Solo::default(),
+            observer: self.observer,
+            max_value: self.max_value,
+        }))
+    }
+}
+
+impl<V: Value> Cache<V> {
+    /// A cache over any store, with the defaults of [`Cache::builder`].
+    pub fn new(store: impl Into<AnyStore<V>>) -> Self {
+        Cache::builder(store.into()).build()
+    }
+}
+
+impl Cache<()> {
+    /// A builder of a cache over `store`.
+    pub fn builder<S>(store: S) -> CacheBuilder<S> {
+        CacheBuilder {
+            store,
+            clock: None,
+            observer: None,
+            max_value: 8 << 20,
+        }
+    }
+}
+
+impl<V: Value, S: Store<V>> Cache<V, S> {
+    /// The store underneath.
+    pub fn store(&self) -> &S {
+        &self.0.store
+    }
+
+    /// The clock that the cache goes by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub(crate) fn observe(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.0.observer {
+            observer.observe(event);
+        }
+    }
+
+    /// The value of `key`, if it is there and fresh.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn get(&self, key: &Key) -> Result<Option<V>> {
+        Ok(self.get_entry(key).await?.map(|entry| entry.value.clone()))
+    }
+
+    /// The entry of `key`, if it is there and fresh.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn get_entry(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
+        let reading = self.0.store.get(key, &[]).await?;
+        Ok(self.fresh(reading.entry))
+    }
+
+    /// The values of many keys, in their order; one trip where the store can.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<V>>> {
+        let readings = self.0.store.get_many(keys).await?;
+        let value = |reading: crate::store::Reading<V>| {
+            self.fresh(reading.entry).map(|entry| entry.value.clone())
+        };
+        Ok(readings.into_iter().map(value).collect())
+    }
+
+    /// All fresh entries under a base key, with their keys.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
+        let mut found = self.0.store.variants(base).await?;
+        let now = self.0.clock.now();
+        found.retain(|(_, entry)| entry.meta.freshness(now) == Freshness::Fresh);
+        Ok(found)
+    }
+
+    fn fresh(&self, entry: Option<Arc<Entry<V>>>) -> Option<Arc<Entry<V>>> {
+        let now = self.0.clock.now();
+        entry.filter(|entry| entry.meta.freshness(now) == Freshness::Fresh)
+    }
+
+    /// Stores a value, whatever is there.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn put(&self, key: &Key, value: V, policy: &Policy) -> Result<Stored> {
+        self.write(key, value, policy, Mode::Replace).await
+    }
+
+    /// Stores a value only where none is that may still be used. Answers whether it was stored.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn add(&self, key: &Key, value: V, policy: &Policy) -> Result<bool> {
+        Ok(self.write(key, value, policy, Mode::IfAbsent).await? == Stored::Stored)
+    }
+
+    async fn write(&self, key: &Key, value: V, policy: &Policy, mode: Mode) -> Result<Stored> {
+        let now = self.0.clock.now();
+        let Some(meta) = policy.stamp_with(now, Duration::ZERO, solo::share(key, now)) else {
+            // What is not to be kept leaves nothing older behind either.
+            if mode == Mode::Replace {
+                self.remove(key).await?;
+            }
+            return Ok(Stored::Refused(Reason::DoNotKeep));
+        };
+        if value.weight() > self.0.max_value {
+            self.remove(key).await?;
+            return Ok(Stored::Refused(Reason::TooLarge));
+        }
+        let fence = Fence::direct(LoadId::next().number());
+        let entry = Arc::new(Entry::new(meta, value, fence));
+        let put = self.0.store.put(key, entry, mode).await?;
+        Ok(self.report(key, put))
+    }
+
+    /// Names what became of a write, and tells the observer.
+    fn report(&self, key: &Key, put: Put) -> Stored {
+        let stored = match put {
+            Put::Stored => Stored::Stored,
+            Put::Fenced => Stored::Fenced,
+            Put::Superseded | Put::Exists => Stored::Refused(Reason::Superseded),
+            Put::TooLarge => Stored::Refused(Reason::TooLarge),
+        };
+        match &stored {
+            Stored::Stored => self.observe(&Event::Stored(key)),
+            Stored::Fenced => self.observe(&Event::Fenced(key)),
+            Stored::Refused(reason) => self.observe(&Event::Refused(key, reason)),
+        }
+        stored
+    }
+
+    /// Adds `delta` to the counter under `key`, in one step, and answers its new value. A counter that
+    /// is not there starts at 0 under `policy`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotACounter`](crate::ErrorKind::NotACounter) when the key holds something else, or
+    /// when the store fails.
+    pub async fn count(&self, key: &Key, delta: i64, policy: &Policy) -> Result<i64> {
+        let now = self.0.clock.now();
+        let meta = policy
+            .stamp(now, Duration::ZERO)
+            .unwrap_or_else(|| policy.stamp_stand_in(now));
+        self.0.store.count(key, delta, meta).await
+    }
+
+    /// Removes a key; a base key with all its variants. Answers whether something was there.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn remove(&self, key: &Key) -> Result<bool> {
+        Ok(!self
+            .remove_many(std::slice::from_ref(key))
+            .await?
+            .is_empty())
+    }
+
+    /// Removes keys, in one trip where the store can. Answers those of which something was there.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn remove_many(&self, keys: &[Key]) -> Result<Vec<Key>> {
+        self.purge(Removal::Keys(keys)).await
+    }
+
+    /// Removes what `what` names, and fences the loads of it that are under way. Answers the base
+    /// keys of which something was there.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn purge(&self, what: Removal<'_>) -> Result<Vec<Key>> {
+        let removed = self.0.store.remove(what.clone()).await;
+        // Even if the store failed: nobody who comes now should wait for a load from before.
+        self.0.flights.detach(|key| match &what {
+            Removal::Keys(keys) => keys
+                .iter()
+                .any(|gone| gone == key || gone.is_base() && *gone == key.base_key()),
+            Removal::Prefix(kind, prefix) => key.kind() == *kind && key.base().starts_with(prefix),
+            Removal::Pattern(kind, pattern) => key.kind() == *kind && pattern.matches(key.base()),
+            Removal::All => true,
+        });
+        self.observe(&Event::Purged);
+        removed
+    }
+
+    /// Removes everything that this cache's store holds in its namespace.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn clear(&self) -> Result<()> {
+        self.purge(Removal::All).await.map(drop)
+    }
+
+    /// Makes every entry with one of these tags invalid.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn bump(&self, tags: &[Tag]) -> Result<()> {
+        let bumped = self.0.store.bump(tags).await;
+        self.observe(&Event::Purged);
+        bumped
+    }
+}
+
+impl<V: Value, S: Store<V>> Clone for Cache<V, S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V: Value, S: Store<V>> fmt::Debug for Cache<V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("store", &self.0.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for CacheBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

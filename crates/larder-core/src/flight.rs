@@ -1,0 +1,361 @@
+//! Who loads, and who waits: one load for each key in this process.
+//!
+//! The first to ask for a missing key leads: it gets a [`Lead`]. Those who come while it loads follow:
+//! they get a [`Follow`], a future that threads and tasks await alike, for a thread that drives a
+//! future is one more waker on the same list. A flight ends in one of three landings:
+//!
+//! - **shared**: the followers get what the leader got, a value or an error;
+//! - **private**: the answer is for the leader alone; all followers go on by themselves, at once;
+//! - **abandoned**: the leader vanished (panic, cancellation); one follower becomes the leader.
+//!
+//! # Invariants
+//!
+//! - A flight that is in the table has a leader, or a follower that is marked as the next one.
+//! - A flight leaves the table before its followers are woken, so that whoever arrives afterwards
+//!   starts a new one.
+//! - Locks are taken in the order table, flight; wakers are called with neither held.
+
+mod chain;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use foldhash::quality::RandomState;
+
+use crate::key::Key;
+use crate::shim::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use chain::{Chain, InChain, LoadId};
+
+/// How a flight ended, for those who followed.
+#[derive(Clone, Debug)]
+pub(crate) enum Landing<T> {
+    Shared(T),
+    Private,
+}
+
+/// The flights of one cache. `T` is what a leader shares with its followers.
+pub(crate) struct Flights<T> {
+    shards: Box<[Shard<T>]>,
+    hasher: RandomState,
+}
+
+struct Shard<T> {
+    flights: Mutex<Table<T>>,
+    /// How many flights of this shard have landed: tells a reader that a miss may be out of date.
+    landed: AtomicU64,
+}
+
+type Table<T> = HashMap<Key, Arc<Flight<T>>, RandomState>;
+
+struct Flight<T> {
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    /// The load that leads now. Changes when a follower is promoted.
+    leader: LoadId,
+    landing: Option<Landing<T>>,
+    followers: Vec<Follower>,
+    next_follower: u64,
+}
+
+struct Follower {
+    number: u64,
+    waker: Waker,
+    promoted: bool,
+}
+
+/// What became of the wish to load a key.
+pub(crate) enum Join<T: Clone> {
+    Lead(Lead<T>),
+    Follow(Follow<T>),
+    /// A load further up in the caller's own chain leads: waiting for it would be for ever.
+    Own,
+}
+
+impl<T: Clone> Flights<T> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            shards: (0..16).map(|_| Shard::default()).collect(),
+            hasher: RandomState::default(),
+        })
+    }
+
+    fn shard_of(&self, key: &Key) -> &Shard<T> {
+        &self.shards[self.hasher.hash_one(key) as usize % self.shards.len()]
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Table<T>> {
+        self.shard_of(key).lock()
+    }
+
+    /// How many flights of this key, and of some others, have landed so far.
+    pub(crate) fn landed(&self, key: &Key) -> u64 {
+        self.shard_of(key).landed.load(Ordering::Acquire)
+    }
+
+    /// Leads the load of `key`, or follows who leads it.
+    pub(crate) fn join(self: &Arc<Self>, key: &Key, chain: &Chain) -> Join<T> {
+        let mut shard = self.shard(key);
+        if let Some(flight) = shard.get(key) {
+            if chain.contains(flight.lock().leader) {
+                return Join::Own;
+            }
+            return Join::Follow(Follow {
+                flights: Arc::clone(self),
+                key: key.clone(),
+                flight: Arc::clone(flight),
+                number: None,
+            });
+        }
+        let load = LoadId::next();
+        let flight = Arc::new(Flight::led_by(load));
+        shard.insert(key.clone(), Arc::clone(&flight));
+        Join::Lead(Lead {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            load,
+            settled: false,
+        })
+    }
+
+    /// Leads the load of `key` if nobody does.
+    pub(crate) fn try_lead(self: &Arc<Self>, key: &Key) -> Option<Lead<T>> {
+        let mut shard = self.shard(key);
+        if shard.contains_key(key) {
+            return None;
+        }
+        let load = LoadId::next();
+        let flight = Arc::new(Flight::led_by(load));
+        shard.insert(key.clone(), Arc::clone(&flight));
+        Some(Lead {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            load,
+            settled: false,
+        })
+    }
+
+    /// Takes the flights of these keys out of the table: those who arrive from now on do not wait
+    /// for a result that a purge has made invalid. Who waits already is served.
+    pub(crate) fn detach(&self, gone: impl Fn(&Key) -> bool) {
+        for shard in &self.shards {
+            shard.lock().retain(|key, _| !gone(key));
+        }
+    }
+
+    /// Takes a flight that has landed out of the table, if it is what the table has.
+    fn remove(&self, key: &Key, flight: &Arc<Flight<T>>) {
+        let shard = self.shard_of(key);
+        let mut flights = shard.lock();
+        if flights
+            .get(key)
+            .is_some_and(|there| Arc::ptr_eq(there, flight))
+        {
+            flights.remove(key);
+        }
+        shard.landed.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl<T> Shard<T> {
+    fn lock(&self) -> MutexGuard<'_, Table<T>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self {
+            flights: Mutex::new(HashMap::default()),
+            landed: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<T> Flight<T> {
+    fn led_by(load: LoadId) -> Self {
+        let state = State {
+            leader: load,
+            landing: None,
+            followers: Vec::new(),
+            next_follower: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks one follower as the next leader; answers its waker. `Err` when nobody follows.
+    fn promote(&self) -> Result<Waker, ()> {
+        let mut state = self.lock();
+        let next = state.followers.first_mut().ok_or(())?;
+        next.promoted = true;
+        Ok(next.waker.clone())
+    }
+}
+
+/// The right and the duty to load a key. Dropping it unsettled abandons the flight.
+pub(crate) struct Lead<T: Clone> {
+    flights: Arc<Flights<T>>,
+    key: Key,
+    flight: Arc<Flight<T>>,
+    load: LoadId,
+    settled: bool,
+}
+
+impl<T: Clone> Lead<T> {
+    pub(crate) fn load(&self) -> LoadId {
+        self.load
+    }
+
+    /// Ends the flight.
+    pub(crate) fn land(mut self, landing: Landing<T>) {
+        self.settled = true;
+        self.flights.remove(&self.key, &self.flight);
+        let followers = {
+            let mut state = self.flight.lock();
+            state.landing = Some(landing);
+            std::mem::take(&mut state.followers)
+        };
+        followers
+            .into_iter()
+            .for_each(|follower| follower.waker.wake());
+    }
+}
+
+impl<T: Clone> Drop for Lead<T> {
+    fn drop(&mut self) {
+        if !self.settled {
+            pass_on(&self.flights, &self.key, &self.flight);
+        }
+    }
+}
+
+/// Hands an abandoned flight to one follower, or takes it out of the table if there is none.
+fn pass_on<T: Clone>(flights: &Flights<T>, key: &Key, flight: &Arc<Flight<T>>) {
+    loop {
+        if let Ok(waker) = flight.promote() {
+            return waker.wake();
+        }
+        // A follower may have come since the look. Under both locks none can: one that joined and
+        // has not been polled yet finds that nobody leads, and leads.
+        let mut shard = flights.shard(key);
+        let mut state = flight.lock();
+        if !state.followers.is_empty() {
+            continue;
+        }
+        state.leader = LoadId::NOBODY;
+        drop(state);
+        if shard
+            .get(key)
+            .is_some_and(|there| Arc::ptr_eq(there, flight))
+        {
+            shard.remove(key);
+        }
+        return;
+    }
+}
+
+/// Waits for the landing of a flight that another leads.
+pub(crate) struct Follow<T: Clone> {
+    flights: Arc<Flights<T>>,
+    key: Key,
+    flight: Arc<Flight<T>>,
+    number: Option<u64>,
+}
+
+/// What a follower waited for.
+pub(crate) enum Followed<T: Clone> {
+    Landed(Landing<T>),
+    /// The leader vanished: this follower leads now.
+    Promoted(Lead<T>),
+}
+
+impl<T: Clone> Future for Follow<T> {
+    type Output = Followed<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Followed<T>> {
+        let flight = Arc::clone(&self.flight);
+        let mut state = flight.lock();
+        if let Some(landing) = &state.landing {
+            let landing = landing.clone();
+            self.number = None;
+            return Poll::Ready(Followed::Landed(landing));
+        }
+        let place = self.number.and_then(|number| {
+            state
+                .followers
+                .iter()
+                .position(|follower| follower.number == number)
+        });
+        let promoted = place.is_some_and(|place| state.followers[place].promoted);
+        if promoted || state.leader == LoadId::NOBODY {
+            if let Some(place) = place {
+                state.followers.remove(place);
+            }
+            self.number = None;
+            let load = LoadId::next();
+            state.leader = load;
+            drop(state);
+            let lead = Lead {
+                flights: Arc::clone(&self.flights),
+                key: self.key.clone(),
+                flight,
+                load,
+                settled: false,
+            };
+            return Poll::Ready(Followed::Promoted(lead));
+        }
+        match place {
+            Some(place) => state.followers[place].waker.clone_from(cx.waker()),
+            None => {
+                let number = state.next_follower;
+                state.next_follower += 1;
+                let waker = cx.waker().clone();
+                state.followers.push(Follower {
+                    number,
+                    waker,
+                    promoted: false,
+                });
+                self.number = Some(number);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T: Clone> Drop for Follow<T> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let mut state = self.flight.lock();
+        let place = state
+            .followers
+            .iter()
+            .position(|follower| follower.number == number);
+        let promoted = place.is_some_and(|place| state.followers.remove(place).promoted);
+        drop(state);
+        // Promoted and cancelled before it noticed: the next in line leads.
+        if promoted {
+            pass_on(&self.flights, &self.key, &self.flight);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Flights<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").finish_non_exhaustive()
+    }
+}

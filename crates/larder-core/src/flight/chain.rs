@@ -1,0 +1,142 @@
+//! Who calls, logically: the loads that a caller is in the middle of.
+//!
+//! A load that asks for its own key again must not wait for itself. Which load a caller belongs to is
+//! not a matter of threads: an event loop runs many loads on one, and a load may go on on another. So
+//! each face carries the chain of open loads with the logical caller: here a chain travels with a
+//! future ([`Chain::within`]) or with a call ([`Chain::enter`]); in Python it is a context variable.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU64;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+/// Names a load in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LoadId(u64);
+
+impl LoadId {
+    pub(crate) const NOBODY: Self = Self(0);
+
+    pub(crate) fn next() -> Self {
+        // Starts at 1; also the order in which loads started, which a late store is judged by.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number of the load; later loads have higher ones.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The load with this number, as [`number`](Self::number) gave it.
+    pub const fn from_number(number: NonZeroU64) -> Self {
+        Self(number.get())
+    }
+}
+
+/// The loads that a logical caller is in the middle of, innermost first. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Chain(Option<Arc<Link>>);
+
+struct Link {
+    load: LoadId,
+    outer: Chain,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Chain> = const { RefCell::new(Chain(None)) };
+}
+
+impl Chain {
+    /// The chain of a caller who loads nothing.
+    pub const fn empty() -> Self {
+        Self(None)
+    }
+
+    /// The chain of whoever is running on this thread now.
+    pub fn current() -> Self {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// This chain and one more load, inside all others.
+    #[must_use]
+    pub fn and(&self, load: LoadId) -> Self {
+        Self(Some(Arc::new(Link {
+            load,
+            outer: self.clone(),
+        })))
+    }
+
+    /// Whether `load` is one of them.
+    pub fn contains(&self, load: LoadId) -> bool {
+        let mut chain = self;
+        while let Some(link) = &chain.0 {
+            if link.load == load {
+                return true;
+            }
+            chain = &link.outer;
+        }
+        false
+    }
+
+    /// Runs `work` with this chain as the current one.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _restore = Restore(CURRENT.replace(self.clone()));
+        work()
+    }
+
+    /// The same future, polled with this chain as the current one, on whatever thread.
+    pub fn within<F: Future>(self, future: F) -> InChain<F> {
+        InChain {
+            chain: self,
+            future: Box::pin(future),
+        }
+    }
+}
+
+struct Restore(Chain);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        CURRENT.set(std::mem::take(&mut self.0));
+    }
+}
+
+/// A future that carries its [`Chain`] with it.
+pub struct InChain<F> {
+    chain: Chain,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for InChain<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        this.chain.enter(|| this.future.as_mut().poll(cx))
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        let mut chain = self;
+        while let Some(link) = &chain.0 {
+            list.entry(&link.load);
+            chain = &link.outer;
+        }
+        list.finish()
+    }
+}
+
+impl<F> fmt::Debug for InChain<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InChain")
+            .field("chain", &self.chain)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Keys: what an entry is found by.
+//!
+//! A key has three parts. The [`Kind`] keeps apart what must never meet: a memoized call, a page, a
+//! fragment, a key that a user chose. The **base key** is what people see and remove by. The
+//! **variant** tells the forms of one base key apart (query, language, user): removing the base key
+//! removes them all. `docs/FORMAT.md` gives the encoding byte for byte; [`KeyWriter`] writes it.
+
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+pub use writer::KeyWriter;
+
+/// What sort of thing a key names. Part of the key, so that no two kinds can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A key that people chose: direct use, and in Flask also views and fragments, whose keys people
+    /// read, set and delete as text.
+    User = b'u',
+    /// An HTTP answer.
+    View = b'v',
+    /// A memoized call.
+    Memoize = b'm',
+    /// A template fragment.
+    Fragment = b'f',
+}
+
+impl Kind {
+    /// The kind whose byte is `byte`.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            b'u' => Some(Self::User),
+            b'v' => Some(Self::View),
+            b'm' => Some(Self::Memoize),
+            b'f' => Some(Self::Fragment),
+            _ => None,
+        }
+    }
+}
+
+/// What an entry is found by: a kind, a base key and a variant. Cheap to clone.
+///
+/// ```
+/// use larder_core::{Key, Kind, KeyWriter};
+///
+/// let page = Key::new(Kind::View, "/products");
+/// let mut query = KeyWriter::new();
+/// query.text("page").int(2);
+/// let second = page.with_variant(&query);
+///
+/// assert_eq!(second.base(), b"/products");
+/// assert_eq!(second.base_key(), page);
+/// assert_ne!(second, page);
+/// assert_ne!(page, Key::new(Kind::User, "/products"));
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The kind, the length of the base as a 32-bit big-endian number, the base, the variant.
+    bytes: Arc<[u8]>,
+}
+
+/// Bytes in front of the base key.
+const HEAD: usize = 5;
+
+impl Key {
+    /// The key of `base` without a variant.
+    pub fn new(kind: Kind, base: impl AsRef<[u8]>) -> Self {
+        Self::assemble(kind, base.as_ref(), &[])
+    }
+
+    /// The key with the same base and this variant; an empty variant is the base key itself.
+    #[must_use]
+    pub fn with_variant(&self, variant: &KeyWriter) -> Self {
+        Self::assemble(self.kind(), self.base(), variant.as_bytes())
+    }
+
+    /// A key from its three parts. The base may hold any bytes, up to 4 GiB.
+    pub fn assemble(kind: Kind, base: &[u8], variant: &[u8]) -> Self {
+        let length = u32::try_from(base.len()).unwrap_or(u32::MAX);
+        let mut bytes = Vec::with_capacity(HEAD + base.len() + variant.len());
+        bytes.push(kind as u8);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(&base[..length as usize]);
+        bytes.extend_from_slice(variant);
+        Self {
+            bytes: bytes.into(),
+        }
+    }
+
+    /// The key whose encoding is `bytes`; `None` when no key has it.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        Kind::from_byte(*bytes.first()?)?;
+        let length = u32::from_be_bytes(bytes.get(1..HEAD)?.try_into().ok()?);
+        bytes.get(HEAD..)?.get(..length as usize)?;
+        Some(Self {
+            bytes: bytes.into(),
+        })
+    }
+
+    /// The whole key, as it is compared and stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What sort of thing the key names.
+    pub fn kind(&self) -> Kind {
+        Kind::from_byte(self.bytes[0]).unwrap_or(Kind::User)
+    }
+
+    fn base_end(&self) -> usize {
+        let length = [self.bytes[1], self.bytes[2], self.bytes[3], self.bytes[4]];
+        HEAD + u32::from_be_bytes(length) as usize
+    }
+
+    /// What people see and remove by.
+    pub fn base(&self) -> &[u8] {
+        &self.bytes[HEAD..self.base_end()]
+    }
+
+    /// What tells this form of the base key from the others; empty for the base key itself.
+    pub fn variant(&self) -> &[u8] {
+        &self.bytes[self.base_end()..]
+    }
+
+    /// Whether this is a base key, without a variant.
+    pub fn is_base(&self) -> bool {
+        self.base_end() == self.bytes.len()
+    }
+
+    /// This key without its variant.
+    #[must_use]
+    pub fn base_key(&self) -> Self {
+        if self.is_base() {
+            self.clone()
+        } else {
+            Self::new(self.kind(), self.base())
+        }
+    }
+
+    /// The part that the variants of one base key have in common.
+    pub fn base_bytes(&self) -> &[u8] {
+        &self.bytes[..self.base_end()]
+    }
+
+    /// 128 bits that name this key where its bytes cannot stand. Whoever uses it keeps the whole key
+    /// beside the value and compares it, for this digest does not withstand an adversary.
+    pub fn digest(&self) -> u128 {
+        xxh3_128(&self.bytes)
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.bytes);
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({}", self.kind(), self.base().escape_ascii())?;
+        if !self.is_base() {
+            write!(f, "; {}", self.variant().escape_ascii())?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// The base key, readable, without control characters; what a log or a person is shown.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in String::from_utf8_lossy(self.base()).chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}

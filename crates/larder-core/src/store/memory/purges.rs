@@ -1,0 +1,153 @@
+//! What has been purged, and when: the memory store's side of the fence.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::quality::RandomState;
+
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::tag::Tag;
+
+/// Records of purges, each with its place in one sequence.
+///
+/// An entry's fence holds the sequence at the start of its load. It is valid if none of the purges
+/// that concern it has a higher number. Because there is one sequence for all of them, a load need
+/// not know its tags before it starts.
+#[derive(Debug)]
+pub(super) struct Purges {
+    sequence: AtomicU64,
+    records: Mutex<Records>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    removed: Log<Box<[u8]>>,
+    bumped: Log<Tag>,
+    cleared: u64,
+}
+
+impl Default for Purges {
+    fn default() -> Self {
+        // 0 is left for "not verified yet".
+        Self {
+            sequence: AtomicU64::new(1),
+            records: Mutex::default(),
+        }
+    }
+}
+
+impl Purges {
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a record under the next number. The number is published last: whoever reads it finds
+    /// the record.
+    fn record(&self, write: impl FnOnce(&mut Records, u64)) {
+        let mut records = self.lock();
+        let number = self.sequence() + 1;
+        write(&mut records, number);
+        self.sequence.store(number, Ordering::Release);
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        self.record(|records, number| records.removed.note(key.as_bytes().into(), number));
+    }
+
+    pub(super) fn bump(&self, tags: &[Tag]) {
+        self.record(|records, number| {
+            for tag in tags {
+                records.bumped.note(tag.clone(), number);
+            }
+        });
+    }
+
+    pub(super) fn clear(&self) {
+        self.record(|records, number| records.cleared = number);
+    }
+
+    /// Fences every load that is under way, and no entry that is stored.
+    pub(super) fn fence_loads(&self) {
+        self.record(|records, number| records.removed.raise_floor(number));
+    }
+
+    /// Whether no purge of the key, of a tag or of everything came after the entry's load started.
+    pub(super) fn allow<V>(&self, key: &Key, entry: &Entry<V>) -> bool {
+        let records = self.lock();
+        let removed = records.removed.latest(key.as_bytes());
+        let removed = if key.is_base() {
+            removed
+        } else {
+            removed.max(records.removed.latest(key.base_bytes()))
+        };
+        let latest = removed
+            .max(records.cleared)
+            .max(records.latest_bump(&entry.meta.tags));
+        latest <= entry.fence.sequence
+    }
+
+    /// As [`allow`](Self::allow), for an entry that its key still led to: only tags can be against it.
+    pub(super) fn allow_tags<V>(&self, entry: &Entry<V>) -> bool {
+        self.lock().latest_bump(&entry.meta.tags) <= entry.fence.sequence
+    }
+}
+
+impl Records {
+    fn latest_bump(&self, tags: &[Tag]) -> u64 {
+        tags.iter()
+            .map(|tag| self.bumped.latest(tag))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// The number of the latest purge of each thing, for the things purged last. What is no longer in
+/// here counts as purged at the floor: forgetting a record can make entries invalid, never valid.
+#[derive(Debug)]
+struct Log<T> {
+    latest: HashMap<T, u64, RandomState>,
+    floor: u64,
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self {
+            latest: HashMap::default(),
+            floor: 0,
+        }
+    }
+}
+
+/// How many purges are remembered one by one.
+const REMEMBERED: usize = 1 << 16;
+
+impl<T: std::hash::Hash + Eq> Log<T> {
+    fn note(&mut self, thing: T, number: u64) {
+        if self.latest.len() >= REMEMBERED {
+            let mut numbers: Vec<u64> = self.latest.values().copied().collect();
+            let middle = numbers.len() / 2;
+            let (_, &mut median, _) = numbers.select_nth_unstable(middle);
+            self.raise_floor(median);
+        }
+        self.latest.insert(thing, number);
+    }
+
+    fn raise_floor(&mut self, number: u64) {
+        self.floor = self.floor.max(number);
+        self.latest.retain(|_, &mut latest| latest > number);
+    }
+
+    fn latest<Q: ?Sized>(&self, thing: &Q) -> u64
+    where
+        T: std::borrow::Borrow<Q>,
+        Q: std::hash::Hash + Eq,
+    {
+        self.latest.get(thing).copied().unwrap_or(self.floor)
+    }
+}

@@ -1,0 +1,257 @@
+//! Points in time, and the clock that tells them.
+//!
+//! A [`Timestamp`] is a number of milliseconds since the Unix epoch. It never comes from
+//! [`std::time::SystemTime`] directly: a [`Clock`] reads the wall once and then counts the time the
+//! machine has been up, so that setting the wall clock back never lengthens the life of an entry.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A point in time, in milliseconds since the Unix epoch.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder_core::Timestamp;
+///
+/// let noon = Timestamp::from_millis(43_200_000);
+/// assert_eq!(noon.plus(Duration::from_secs(1)).since(noon), Duration::from_secs(1));
+/// assert_eq!(noon.since(noon.plus(Duration::from_secs(1))), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The Unix epoch: before every other timestamp.
+    pub const EPOCH: Self = Self(0);
+    /// Later than every point in time: the end of an entry that lives for ever.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The point `millis` milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The point `span` later; [`Timestamp::NEVER`] where the sum does not fit.
+    pub fn plus(self, span: Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// The span from `earlier` to this point; zero when `earlier` is the later one.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NEVER => f.write_str("never"),
+            Self(millis) => write!(f, "{}.{:03}s", millis / 1000, millis % 1000),
+        }
+    }
+}
+
+/// Identifies an alarm set with [`Clock::wake_at`].
+pub type AlarmId = u64;
+
+/// Tells the time and wakes those who wait for it.
+///
+/// Everything in Larder that depends on time asks its clock, and only its clock: a test hands in a
+/// clock that it moves by hand and never sleeps.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The time now. Never earlier than an earlier answer of the same clock.
+    fn now(&self) -> Timestamp;
+
+    /// Wakes `waker` once, as soon as [`now`](Self::now) reaches `at`; at once when it already has.
+    fn wake_at(&self, at: Timestamp, waker: Waker) -> AlarmId;
+
+    /// Forgets an alarm that has not gone off; unknown alarms are ignored.
+    fn cancel(&self, alarm: AlarmId);
+}
+
+/// The pending alarms of a clock, in the order in which they are due.
+///
+/// A clock of one's own keeps one of these and calls [`due`](Alarms::due) whenever its time moves.
+#[derive(Debug, Default)]
+pub struct Alarms {
+    pending: BTreeMap<(Timestamp, AlarmId), Waker>,
+    next: AlarmId,
+}
+
+impl Alarms {
+    /// Adds an alarm for `at`.
+    pub fn add(&mut self, at: Timestamp, waker: Waker) -> AlarmId {
+        self.next += 1;
+        self.pending.insert((at, self.next), waker);
+        self.next
+    }
+
+    /// Removes `alarm` if it has not gone off.
+    pub fn cancel(&mut self, alarm: AlarmId) {
+        self.pending.retain(|&(_, id), _| id != alarm);
+    }
+
+    /// Takes the wakers of all alarms that are due at `now`. Wake them after the lock is released.
+    pub fn due(&mut self, now: Timestamp) -> Vec<Waker> {
+        let later = self.pending.split_off(&(now, AlarmId::MAX));
+        std::mem::replace(&mut self.pending, later)
+            .into_values()
+            .collect()
+    }
+
+    /// When the next alarm is due.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.pending.keys().next().map(|&(at, _)| at)
+    }
+}
+
+/// The clock of the machine: the wall read once, plus the time since, suspends included.
+///
+/// Reading it costs a few nanoseconds: `CLOCK_MONOTONIC_COARSE` is read each time (at most 4 ms late
+/// on Linux), and the time spent suspended, which that clock leaves out, is added once a second.
+#[derive(Debug)]
+pub struct SystemClock {
+    /// Wall time minus monotonic time, in milliseconds, suspends included.
+    offset: AtomicI64,
+    /// Monotonic time of the last look at the suspend-aware clock.
+    looked_at: AtomicI64,
+    /// Keeps [`Clock::now`] from stepping back while `offset` is being corrected.
+    latest: AtomicU64,
+    /// Wall time minus the suspend-aware clock, read once.
+    anchor: i64,
+    bell: Arc<Bell>,
+}
+
+/// What the timer thread and those who set alarms share.
+#[derive(Debug, Default)]
+struct Bell {
+    alarms: Mutex<Ringing>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Ringing {
+    alarms: Alarms,
+    /// The process whose timer thread is running; a fork leaves the thread behind.
+    process: Option<u32>,
+}
+
+impl SystemClock {
+    /// A clock that reads the wall now, and never again.
+    pub fn new() -> Arc<Self> {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let wall = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
+        let awake_and_asleep = read(ClockId::Boottime);
+        let awake = read(ClockId::MonotonicCoarse);
+        Arc::new(Self {
+            offset: AtomicI64::new(wall - awake),
+            looked_at: AtomicI64::new(awake),
+            latest: AtomicU64::new(0),
+            anchor: wall - awake_and_asleep,
+            bell: Arc::default(),
+        })
+    }
+
+    /// Corrects `offset` for the time that the machine was suspended since the last look.
+    #[cold]
+    fn look(&self, awake: i64) {
+        self.looked_at.store(awake, Ordering::Relaxed);
+        let slept = read(ClockId::Boottime) - awake;
+        let offset = self.anchor + slept;
+        // The coarse clock lags by a few milliseconds; only a real suspend may move the offset.
+        if (offset - self.offset.load(Ordering::Relaxed)).abs() > 50 {
+            self.offset.store(offset, Ordering::Relaxed);
+        }
+    }
+}
+
+fn read(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let awake = read(ClockId::MonotonicCoarse);
+        if awake - self.looked_at.load(Ordering::Relaxed) > 1000 {
+            self.look(awake);
+        }
+        let now = (awake + self.offset.load(Ordering::Relaxed))
+            .max(0)
+            .unsigned_abs();
+        let latest = self.latest.load(Ordering::Relaxed);
+        if now > latest {
+            // Two threads may race here; both values are true times, so either may stay.
+            self.latest.store(now, Ordering::Relaxed);
+        }
+        Timestamp(now.max(latest))
+    }
+
+    fn wake_at(&self, at: Timestamp, waker: Waker) -> AlarmId {
+        if self.now() >= at {
+            waker.wake();
+            return 0;
+        }
+        let mut ringing = self.bell.lock();
+        if ringing.process != Some(std::process::id()) {
+            ringing.process = Some(std::process::id());
+            let (bell, offset) = (Arc::clone(&self.bell), self.anchor);
+            let timer = std::thread::Builder::new().name("larder-timer".into());
+            // Without a timer thread waits end late, at the load's end: slower, never wrong.
+            if timer.spawn(move || bell.ring(offset)).is_err() {
+                ringing.process = None;
+            }
+        }
+        let alarm = ringing.alarms.add(at, waker);
+        drop(ringing);
+        self.bell.moved.notify_one();
+        alarm
+    }
+
+    fn cancel(&self, alarm: AlarmId) {
+        self.bell.lock().alarms.cancel(alarm);
+    }
+}
+
+impl Bell {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ringing> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The timer thread: sleeps until the next alarm, wakes what is due, and again.
+    fn ring(&self, anchor: i64) {
+        let mut ringing = self.lock();
+        loop {
+            let now = (read(ClockId::Boottime) + anchor).max(0).unsigned_abs();
+            let due = ringing.alarms.due(Timestamp(now));
+            if !due.is_empty() {
+                drop(ringing);
+                due.into_iter().for_each(Waker::wake);
+                ringing = self.lock();
+                continue;
+            }
+            let pause = ringing
+                .alarms
+                .next_at()
+                .map_or(Duration::from_secs(3600), |at| {
+                    at.since(Timestamp(now)).max(Duration::from_millis(1))
+                });
+            let woken = self.moved.wait_timeout(ringing, pause);
+            ringing = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
