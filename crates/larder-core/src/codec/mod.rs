@@ -4,9 +4,33 @@
 //! fence of an entry, the whole key, the number of the codec and the payload, under a checksum or a
 //! seal. `docs/FORMAT.md` gives it byte for byte.
 
+mod calendar;
+mod checks;
+mod envelope;
+mod plain;
+mod reader;
+mod safe;
+mod seal;
+mod types;
+mod unreadable;
+mod wire;
+mod writer;
+
 use std::fmt;
 
 use crate::error::Result;
+
+pub use calendar::{Date, DateTime, Time, TimeDelta, Zone};
+pub use envelope::{Envelope, Head, Opened};
+pub use plain::{Opaque, Page, Plain};
+pub use reader::{Headers, Item, Reader};
+pub use safe::Safe;
+pub use unreadable::Unreadable;
+pub use writer::{Open, Writer};
+
+/// How deep containers may stand in one another. A value that nests deeper is neither written nor
+/// read, so that no bytes exhaust the stack of who decodes them.
+pub const NESTING: usize = 64;
 
 /// Turns values into bytes and back.
 ///
