@@ -277,10 +277,14 @@ impl Opened<'_> {
 }
 
 fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
+    // A reader relies on the order of the times, so a meta that breaks it is written as the nearest
+    // one that keeps it.
+    let fresh_until = meta.fresh_until.max(meta.stored_at);
+    let stale_until = meta.stale_until.max(fresh_until);
     put_number(out, meta.stored_at.as_millis());
-    put_after(out, meta.stored_at, meta.fresh_until);
-    put_after(out, meta.fresh_until, meta.stale_until);
-    put_after(out, meta.stale_until, meta.keep_until);
+    put_after(out, meta.stored_at, fresh_until);
+    put_after(out, fresh_until, stale_until);
+    put_after(out, stale_until, meta.keep_until.max(stale_until));
     put_number(out, meta.retry_at.as_millis());
     put_number(out, u64::try_from(meta.cost.as_nanos()).unwrap_or(u64::MAX));
     put_number(out, meta.tags.len() as u64);
@@ -289,12 +293,14 @@ fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
     }
 }
 
-/// A point in time by its distance from an earlier one: 0 for never, else one more than the
+/// A point in time by its distance from one that is not later: 0 for never, else one more than the
 /// milliseconds between them.
 fn put_after(out: &mut Vec<u8>, earlier: Timestamp, later: Timestamp) {
-    let never = later.max(earlier) == Timestamp::NEVER;
-    let between = later.as_millis().saturating_sub(earlier.as_millis());
-    put_number(out, if never { 0 } else { between + 1 });
+    let code = match later {
+        Timestamp::NEVER => 0,
+        _ => later.as_millis() - earlier.as_millis() + 1,
+    };
+    put_number(out, code);
 }
 
 fn after(input: &mut Input<'_>, earlier: Timestamp) -> Option<Timestamp> {

@@ -1,0 +1,7 @@
+//! The codec from outside: what it writes, what it refuses, what no bytes can make it do.
+
+mod envelope;
+mod memory;
+mod properties;
+mod safe;
+mod targets;
