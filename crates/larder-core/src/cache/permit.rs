@@ -46,6 +46,7 @@ pub struct Permit<V: Value, S: Store<V>> {
     lead: Option<Lead<Shared<V>>>,
     load: LoadId,
     started: Timestamp,
+    cost: Option<Duration>,
     /// A stale value that may be served if the load fails.
     spare: Option<Arc<Entry<V>>>,
     throttle: Duration,
@@ -68,6 +69,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             lead,
             load,
             started,
+            cost: None,
             spare: None,
             throttle: Duration::ZERO,
         }
@@ -95,12 +97,19 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
         self.spare.as_ref()
     }
 
+    /// Says how long the load took, where the caller measured it more exactly than the clock does.
+    #[must_use]
+    pub fn took(mut self, cost: Duration) -> Self {
+        self.cost = Some(cost);
+        self
+    }
+
     /// Stores what was loaded, and hands it to everyone who waits.
     ///
     /// A store that fails is an event and a refusal, never an error: the caller has its value.
     pub async fn store(self, value: V, policy: &Policy) -> Stored {
         let now = self.cache.0.clock.now();
-        let cost = now.since(self.started);
+        let cost = self.cost.unwrap_or_else(|| now.since(self.started));
         let share = solo::share(&self.key, now);
         match policy.stamp_with(now, cost, share) {
             Some(meta) => self.put(value, meta).await,

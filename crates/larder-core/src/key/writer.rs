@@ -154,6 +154,18 @@ impl KeyWriter {
         self.byte(kind::OBJECT).sized(type_name.as_bytes())
     }
 
+    /// What another writer has written, as it stands.
+    pub fn append(&mut self, written: &Self) -> &mut Self {
+        self.bytes.extend_from_slice(&written.bytes);
+        self
+    }
+
+    /// 128 bits that name what has been written. They do not withstand an adversary: whoever uses
+    /// them keeps the bytes as well and compares them.
+    pub fn digest(&self) -> u128 {
+        xxhash_rust::xxh3::xxh3_128(&self.bytes)
+    }
+
     fn byte(&mut self, byte: u8) -> &mut Self {
         self.bytes.push(byte);
         self
