@@ -1,0 +1,189 @@
+//! How a store is put together.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::codec::Envelope;
+use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
+
+use crate::found::Scribe;
+use crate::layout::Layout;
+use crate::store::{Parts, Redis};
+use crate::transport::{Address, Blocking, BreakerTimes, Link, Transport};
+
+/// What an answer may hold beyond the largest value: the envelope's head, keys and tags.
+const AROUND: usize = 1 << 20;
+
+/// Builds a [`Redis`] store. Building it does not connect.
+#[derive(Clone)]
+pub struct RedisBuilder {
+    url: String,
+    namespace: Vec<u8>,
+    secret: Option<Vec<u8>>,
+    deadline: Duration,
+    max_value: usize,
+    connections: usize,
+    breaker: BreakerTimes,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl fmt::Debug for RedisBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBuilder")
+            .field("namespace", &self.namespace.escape_ascii().to_string())
+            .field("deadline", &self.deadline)
+            .field("max_value", &self.max_value)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RedisBuilder {
+    /// The namespace, unless told otherwise.
+    pub const NAMESPACE: &str = "flask_cache_";
+    /// How long an operation may take, unless told otherwise: a request whose cache does not answer
+    /// is at most a tenth of a second late.
+    pub const DEADLINE: Duration = Duration::from_millis(90);
+    /// The largest value, unless told otherwise: 8 MB.
+    pub const MAX_VALUE: usize = 8 << 20;
+
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            namespace: Self::NAMESPACE.into(),
+            secret: None,
+            deadline: Self::DEADLINE,
+            max_value: Self::MAX_VALUE,
+            connections: 64,
+            breaker: BreakerTimes::default(),
+            clock: None,
+        }
+    }
+
+    /// What every name in the server begins with. Clearing the store removes everything that begins
+    /// so, and nothing else. Default: `flask_cache_`.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl AsRef<[u8]>) -> Self {
+        self.namespace = namespace.as_ref().to_vec();
+        self
+    }
+
+    /// The secret by which entries are sealed. Default: none, and entries have a checksum.
+    #[must_use]
+    pub fn secret(mut self, secret: Option<&[u8]>) -> Self {
+        self.secret = secret.map(<[u8]>::to_vec);
+        self
+    }
+
+    /// How long one operation may take, connecting included. Default: 90 ms. A walk through the
+    /// server, as removing by pattern needs it, has as much for each of its steps.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The largest value that is stored, in bytes. Default: 8 MB.
+    #[must_use]
+    pub fn max_value(mut self, bytes: usize) -> Self {
+        self.max_value = bytes;
+        self
+    }
+
+    /// How many connections of [`Blocking`] are kept for their next use. Default: 64.
+    #[must_use]
+    pub fn connections(mut self, most: usize) -> Self {
+        self.connections = most;
+        self
+    }
+
+    /// How long the server is left alone after it failed.
+    #[must_use]
+    pub fn breaker(mut self, times: BreakerTimes) -> Self {
+        self.breaker = times;
+        self
+    }
+
+    /// The clock of the entries and of the breaker. Default: the clock of the machine.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Builds the store for threads.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the setting, its value and the cure.
+    pub fn build<C>(self, codec: C) -> Result<Redis<C, Blocking>> {
+        self.build_with(codec, Blocking::new)
+    }
+
+    /// Builds the store for tasks that run on tokio.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the setting, its value and the cure.
+    #[cfg(feature = "tokio")]
+    pub fn build_tokio<C>(self, codec: C) -> Result<Redis<C, crate::transport::Tokio>> {
+        self.build_with(codec, crate::transport::Tokio::new)
+    }
+
+    /// Builds the store over a transport of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the setting, its value and the cure.
+    pub fn build_with<C, T: Transport>(
+        self,
+        codec: C,
+        transport: impl FnOnce(Link) -> T,
+    ) -> Result<Redis<C, T>> {
+        self.check()?;
+        let clock = self.clock.unwrap_or_else(|| SystemClock::new());
+        let link = Link {
+            address: Address::parse(&self.url)?,
+            deadline: self.deadline,
+            connections: self.connections,
+            breaker: self.breaker,
+            max_reply: self.max_value.saturating_add(AROUND),
+            clock: Arc::clone(&clock),
+        };
+        let envelope = Envelope::new(&self.namespace, self.secret.as_deref())?;
+        Ok(Redis::new(Parts {
+            layout: Layout::new(&self.namespace),
+            scribe: Scribe {
+                codec,
+                envelope,
+                tally: <_>::default(),
+            },
+            transport: transport(link),
+            clock,
+            max_value: self.max_value,
+        }))
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |detail: &str| Err(Error::new(ErrorKind::Config, detail));
+        if self.namespace.is_empty() {
+            return wrong(
+                "namespace is empty (choose one, flask_cache_ for example: clearing the cache \
+                 removes whatever begins with it)",
+            );
+        }
+        if self.deadline.is_zero() {
+            return wrong("deadline is 0 (allow some milliseconds, 90 ms for example)");
+        }
+        if self.max_value == 0 {
+            return wrong("max_value is 0 (allow some bytes, 8 MB for example)");
+        }
+        if self.connections == 0 {
+            return wrong("connections is 0 (keep at least 1)");
+        }
+        if self.breaker.pause.is_zero() || self.breaker.probe.is_zero() {
+            return wrong("breaker pause or probe is 0 (allow some milliseconds)");
+        }
+        Ok(())
+    }
+}

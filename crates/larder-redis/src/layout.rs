@@ -1,0 +1,236 @@
+//! The names that things have in the server: one place that knows them all.
+//!
+//! With the namespace `flask_cache_`:
+//!
+//! | name | type | what |
+//! |---|---|---|
+//! | `flask_cache_<base>` | string | the **slot**: the entry of a base key that people chose. One whose base begins with `!` is called `flask_cache_!u:<base>` |
+//! | `flask_cache_!v:<base>`, `!m:`, `!f:` | string | the slot of a base key of another kind: the byte of the kind stands before the colon |
+//! | `flask_cache_!hu:<base>`, `!hv:`, … | hash | the **family** of a base key: its variants and marks |
+//! | `flask_cache_!t<tag>` | string | the **mark** of a tag: the number of its last bump. The tag begins with the byte of its space |
+//! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor`, three decimal numbers |
+//!
+//! A slot holds an envelope (`docs/FORMAT.md`), or a bare number in decimal digits, or whatever
+//! another program has put there. The fields of a family:
+//!
+//! | field | value |
+//! |---|---|
+//! | `v` and the 32 hexadecimal digits of the key's digest | a variant: 20 decimal digits for the time until which it is kept, in milliseconds, then its envelope |
+//! | `c` | the note of a bare number in the slot: an envelope with its times, tags and fence, of codec 0, without a payload |
+//! | `g` | the number of the last removal of the base key |
+//! | `x` and a digest | the number of the last removal of that variant |
+//! | `w` | the number of the last write to the slot that made variants give way |
+//!
+//! Numbers of purges are microseconds since the Unix epoch by the server's clock, made to go up.
+//! One namespace must not be the beginning of another one on the same database: clearing the shorter
+//! one would empty the longer one too.
+
+use larder_core::{Key, Kind, Tag};
+
+/// Between the namespace and what is not a readable slot.
+const INNER: u8 = b'!';
+
+/// The names of one namespace.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    namespace: Vec<u8>,
+}
+
+/// What a name in the namespace stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The slot or the family of this base key.
+    Base(Key),
+    /// A mark, the record, or a name of another version.
+    Other,
+}
+
+impl Layout {
+    pub(crate) fn new(namespace: &[u8]) -> Self {
+        Self {
+            namespace: namespace.to_vec(),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &[u8] {
+        &self.namespace
+    }
+
+    fn name(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut name = Vec::with_capacity(self.namespace.len() + length);
+        name.extend_from_slice(&self.namespace);
+        parts.iter().for_each(|part| name.extend_from_slice(part));
+        name
+    }
+
+    pub(crate) fn record(&self) -> Vec<u8> {
+        self.name(&[&[INNER]])
+    }
+
+    pub(crate) fn mark(&self, tag: &Tag) -> Vec<u8> {
+        self.name(&[&[INNER, b't'], tag.as_bytes()])
+    }
+
+    pub(crate) fn slot(&self, key: &Key) -> Vec<u8> {
+        self.slot_of(key.kind(), key.base())
+    }
+
+    /// The beginning of the names of all slots of this kind whose base begins so.
+    pub(crate) fn slot_of(&self, kind: Kind, base: &[u8]) -> Vec<u8> {
+        if kind == Kind::User && base.first() != Some(&INNER) {
+            self.name(&[base])
+        } else {
+            self.name(&[&[INNER, kind as u8, b':'], base])
+        }
+    }
+
+    pub(crate) fn family(&self, key: &Key) -> Vec<u8> {
+        self.family_of(key.kind(), key.base())
+    }
+
+    pub(crate) fn family_of(&self, kind: Kind, base: &[u8]) -> Vec<u8> {
+        self.name(&[&[INNER, b'h', kind as u8, b':'], base])
+    }
+
+    /// The field of a variant in its family; empty for a base key, which lies in its slot.
+    pub(crate) fn field(key: &Key) -> Vec<u8> {
+        if key.is_base() {
+            Vec::new()
+        } else {
+            format!("v{:032x}", key.digest()).into_bytes()
+        }
+    }
+
+    /// What a name stands for that begins with the namespace.
+    pub(crate) fn read(&self, name: &[u8]) -> Named {
+        let base = |kind: u8, base: &[u8]| {
+            Kind::from_byte(kind).map_or(Named::Other, |kind| Named::Base(Key::new(kind, base)))
+        };
+        match name.strip_prefix(self.namespace.as_slice()) {
+            Some([INNER, b'h', kind, b':', rest @ ..]) => base(*kind, rest),
+            Some([INNER, kind, b':', rest @ ..]) => base(*kind, rest),
+            Some([INNER, ..]) | None => Named::Other,
+            Some(rest) => base(Kind::User as u8, rest),
+        }
+    }
+
+    /// Patterns for `SCAN` that find the slots and families of this kind whose base begins with
+    /// `prefix`, and more: each name found has to be looked at.
+    pub(crate) fn patterns(&self, kind: Kind, prefix: &[u8]) -> Vec<Vec<u8>> {
+        let mut names = vec![self.slot_of(kind, prefix), self.family_of(kind, prefix)];
+        if kind == Kind::User && prefix.is_empty() {
+            names.push(self.slot_of(kind, &[INNER]));
+        }
+        names.iter().map(|name| beginning_with(name)).collect()
+    }
+
+    /// The pattern that finds everything in the namespace.
+    pub(crate) fn everything(&self) -> Vec<u8> {
+        beginning_with(&self.namespace)
+    }
+}
+
+/// The pattern of the names that begin with exactly these bytes.
+fn beginning_with(name: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(name.len() + 1);
+    for &byte in name {
+        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\') {
+            pattern.push(b'\\');
+        }
+        pattern.push(byte);
+    }
+    pattern.push(b'*');
+    pattern
+}
+
+/// What the namespace's record says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Changed by clearing the namespace.
+    pub(crate) generation: u64,
+    /// The number of the last purge.
+    pub(crate) sequence: u64,
+}
+
+impl Record {
+    /// The record in these bytes; `None` where there is none, or something else.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut parts = std::str::from_utf8(bytes).ok()?.split(':');
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        let (generation, sequence, _floor) = (number()?, number()?, number()?);
+        parts.next().is_none().then_some(Self {
+            generation,
+            sequence,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use larder_core::{Key, Kind, Tag};
+
+    use super::{Layout, Named, Record};
+
+    #[test]
+    fn no_two_things_have_one_name() {
+        let layout = Layout::new(b"n*s_");
+        let bases: [&[u8]; 9] = [
+            b"",
+            b"!",
+            b"!u:x",
+            b"x",
+            b"!hu:x",
+            b"u:x",
+            b"!tux",
+            b"\0\xff*?[",
+            b"hu:x",
+        ];
+        let mut names = HashSet::new();
+        assert!(names.insert(layout.record()));
+        for base in bases {
+            assert!(names.insert(layout.mark(&Tag::new(base))));
+            for kind in [Kind::User, Kind::View, Kind::Memoize, Kind::Fragment] {
+                let key = Key::new(kind, base);
+                for name in [layout.slot(&key), layout.family(&key)] {
+                    assert_eq!(layout.read(&name), Named::Base(key.clone()), "{name:?}");
+                    assert!(names.insert(name.clone()), "{name:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn peoples_keys_stay_as_they_are() {
+        let layout = Layout::new(b"flask_cache_");
+        assert_eq!(
+            layout.slot(&Key::new(Kind::User, "view//x")),
+            b"flask_cache_view//x"
+        );
+        assert_eq!(layout.everything(), b"flask_cache_*");
+        assert_eq!(Layout::new(b"a[*]\\?").everything(), b"a\\[\\*\\]\\\\\\?*");
+    }
+
+    #[test]
+    fn a_record_is_three_numbers() {
+        assert_eq!(
+            Record::parse(b"7:8:9"),
+            Some(Record {
+                generation: 7,
+                sequence: 8
+            })
+        );
+        for bad in [
+            &b""[..],
+            b"7:8",
+            b"7:8:9:1",
+            b"7:-8:9",
+            b"x:8:9",
+            b"\xff:8:9",
+        ] {
+            assert_eq!(Record::parse(bad), None);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The scripts: what has to happen in one step on the server.
+
+use redis::{Pipeline, Script, Value};
+
+/// A script, called by its digest.
+#[derive(Debug)]
+pub(crate) struct Lua {
+    code: &'static str,
+    digest: String,
+}
+
+/// All scripts.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    /// Reads the record of the namespace; makes one where there is none.
+    pub(crate) look: Lua,
+    pub(crate) put: Lua,
+    pub(crate) remove: Lua,
+    pub(crate) bump: Lua,
+    pub(crate) fence: Lua,
+    pub(crate) clear: Lua,
+}
+
+macro_rules! lua {
+    ($file:literal) => {
+        Lua::new(concat!(
+            include_str!("scripts/prelude.lua"),
+            include_str!($file)
+        ))
+    };
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Self {
+            look: lua!("scripts/look.lua"),
+            put: lua!("scripts/put.lua"),
+            remove: lua!("scripts/remove.lua"),
+            bump: lua!("scripts/bump.lua"),
+            fence: lua!("scripts/fence.lua"),
+            clear: lua!("scripts/clear.lua"),
+        }
+    }
+}
+
+/// How a script is named to the server.
+#[derive(Clone, Copy)]
+pub(crate) enum Called {
+    /// By its digest, which the server knows after the first call.
+    ByDigest,
+    /// By its code.
+    ByCode,
+}
+
+impl Lua {
+    fn new(code: &'static str) -> Self {
+        Self {
+            code,
+            digest: Script::new(code).get_hash().to_owned(),
+        }
+    }
+
+    /// The command that runs the script.
+    pub(crate) fn call(&self, called: Called, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Pipeline {
+        let mut commands = Pipeline::with_capacity(1);
+        match called {
+            Called::ByDigest => commands.cmd("EVALSHA").arg(&self.digest),
+            Called::ByCode => commands.cmd("EVAL").arg(self.code),
+        };
+        commands.arg(keys.len()).arg(keys).arg(arguments);
+        commands
+    }
+}
+
+/// Whether the server does not know the script by its digest.
+pub(crate) fn is_unknown(values: &[Value]) -> bool {
+    matches!(values, [Value::ServerError(error)] if error.code() == "NOSCRIPT")
+}

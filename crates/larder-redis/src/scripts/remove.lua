@@ -1,0 +1,71 @@
+-- KEYS: the record, then slot and family of each key.
+-- ARGV: candidate, life of a mark, longest value to answer with, then of each key its field in the
+-- family, or nothing for a base key.
+-- Answers the record, and of each key what was there: values, or 1 for one that is too long.
+local life, longest = ARGV[2], tonumber(ARGV[3])
+sequence = later()
+save()
+
+local function slot_value(key)
+  local length = redis.pcall('STRLEN', key)
+  if type(length) == 'table' or length > longest then
+    return 1
+  end
+  return redis.call('GET', key)
+end
+
+local function field_value(key, field)
+  if redis.call('HSTRLEN', key, field) > longest then
+    return 1
+  end
+  return redis.call('HGET', key, field)
+end
+
+local function remove_base(slot, family)
+  local found, room = {}, 16
+  local value = slot_value(slot)
+  if value then
+    table.insert(found, {value, redis.call('HGET', family, 'c')})
+    redis.call('UNLINK', slot)
+  end
+  for _, field in ipairs(redis.call('HKEYS', family)) do
+    if string.sub(field, 1, 1) == 'v' then
+      room = room - 1
+      table.insert(found, {room > 0 and field_value(family, field) or 1, false})
+      if room <= 0 then
+        break
+      end
+    end
+  end
+  redis.call('UNLINK', family)
+  redis.call('HSET', family, 'g', digits(sequence))
+  redis.call('PEXPIRE', family, life)
+  return found
+end
+
+local function remove_variant(family, field)
+  local found = {}
+  local value = field_value(family, field)
+  if value then
+    table.insert(found, {value, false})
+    redis.call('HDEL', family, field)
+  end
+  redis.call('HSET', family, 'x' .. string.sub(field, 2), digits(sequence))
+  if redis.call('PTTL', family) == -1 and redis.call('HLEN', family) == 1 then
+    redis.call('PEXPIRE', family, life)
+  else
+    prolong(family, tonumber(life))
+  end
+  return found
+end
+
+local answer = {record()}
+for i = 2, #KEYS, 2 do
+  local field = ARGV[3 + i / 2]
+  if field == '' then
+    table.insert(answer, remove_base(KEYS[i], KEYS[i + 1]))
+  else
+    table.insert(answer, remove_variant(KEYS[i + 1], field))
+  end
+end
+return answer

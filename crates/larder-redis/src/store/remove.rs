@@ -1,0 +1,135 @@
+//! Purging: keys, tags, everything.
+
+use std::fmt;
+
+use larder_core::codec::Codec;
+use larder_core::{Entry, Key, Result, Tag, Value};
+use redis::{Pipeline, Value as Answer};
+
+use super::{Inner, MARK};
+use crate::answer;
+use crate::found::{Marks, Raw, is_valid};
+use crate::layout::Layout;
+use crate::transport::{Deadline, Request, Transport};
+
+/// Values up to this length come back when they are removed, to see whether they could still be
+/// used. What is longer counts as usable.
+const LONGEST: usize = 64 << 10;
+
+/// Whether something usable was removed under a key.
+enum Removed<V> {
+    Yes,
+    /// If one of these is valid.
+    Perhaps(Vec<Entry<V>>),
+}
+
+impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
+    /// Removes keys, a base key with its variants; answers those of which something usable was there.
+    pub(super) async fn remove_keys<V: Value>(&self, keys: &[Key]) -> Result<Vec<Key>>
+    where
+        C: Codec<V>,
+    {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deadline = self.transport.deadline();
+        let mut names = vec![self.layout.record()];
+        let number = |number: u64| number.to_string().into_bytes();
+        let mut arguments = vec![number(MARK), number(LONGEST as u64)];
+        for key in keys {
+            names.extend([self.layout.slot(key), self.layout.family(key)]);
+            arguments.push(Layout::field(key));
+        }
+        let answer = self
+            .run(&self.scripts.remove, (&names, arguments), deadline)
+            .await?;
+        let mut answers = answer::array(answer)?.into_iter();
+        let record = answer::record(answers.next().unwrap_or(Answer::Nil))?;
+        self.remember(record);
+        let mut removed = Vec::with_capacity(keys.len());
+        for (key, found) in keys.iter().zip(answers) {
+            removed.push((key, self.removed(key, found)?));
+        }
+        let mut marks = Marks::new();
+        let entries = removed.iter().flat_map(|(_, removed)| match removed {
+            Removed::Perhaps(entries) => entries.as_slice(),
+            Removed::Yes => &[],
+        });
+        self.read_marks(entries, &mut marks, deadline).await?;
+        removed.retain(|(_, removed)| match removed {
+            Removed::Yes => true,
+            Removed::Perhaps(entries) => {
+                entries.iter().any(|entry| is_valid(entry, record, &marks))
+            }
+        });
+        Ok(removed.into_iter().map(|(key, _)| key.clone()).collect())
+    }
+
+    fn removed<V: Value>(&self, key: &Key, found: Answer) -> Result<Removed<V>>
+    where
+        C: Codec<V>,
+    {
+        let now = self.clock.now();
+        let mut entries = Vec::new();
+        for pair in answer::array(found)? {
+            let mut pair = answer::array(pair)?.into_iter();
+            let value = match pair.next() {
+                Some(Answer::Int(_)) => return Ok(Removed::Yes),
+                value => answer::bytes(value.unwrap_or(Answer::Nil))?.unwrap_or_default(),
+            };
+            let note = answer::bytes(pair.next().unwrap_or(Answer::Nil))?;
+            let raw = Raw { value, note };
+            let entry = match self.scribe.key_in_family(key, &raw) {
+                Some(variant) => self.scribe.read(&variant, &raw, now),
+                None => self.scribe.read(key, &raw, now),
+            };
+            entries.extend(entry.filter(|entry| now < entry.meta.keep_until));
+        }
+        Ok(Removed::Perhaps(entries))
+    }
+
+    pub(super) async fn bump(&self, tags: &[Tag]) -> Result<()> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.transport.deadline();
+        let mut keys = vec![self.layout.record()];
+        keys.extend(tags.iter().map(|tag| self.layout.mark(tag)));
+        let arguments = vec![MARK.to_string().into_bytes()];
+        self.run_for_record(&self.scripts.bump, (&keys, arguments), deadline)
+            .await?;
+        Ok(())
+    }
+
+    /// Makes everything invalid, then gives back its room.
+    pub(super) async fn clear(&self) -> Result<()> {
+        let record = self.layout.record();
+        let arguments = vec![super::random().to_string().into_bytes()];
+        let keys = [record.clone()];
+        let deadline = self.transport.deadline();
+        self.run_for_record(&self.scripts.clear, (&keys, arguments), deadline)
+            .await?;
+        let mut scan = self.scan(vec![self.layout.everything()]);
+        while let Some(mut names) = scan.next().await? {
+            names.retain(|name| *name != record);
+            if !names.is_empty() {
+                self.unlink(&names).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unlink(&self, names: &[Vec<u8>]) -> Result<()> {
+        let mut commands = Pipeline::with_capacity(1);
+        commands.cmd("UNLINK").arg(names);
+        let request = Request {
+            commands,
+            repeatable: true,
+        };
+        let deadline: Deadline = self.transport.deadline();
+        self.ask(&request, deadline)
+            .await?
+            .iter()
+            .try_for_each(answer::accepted)
+    }
+}

@@ -1,0 +1,251 @@
+//! Writing: one trip. The server compares the fence in the same step in which it writes.
+
+use std::fmt;
+
+use larder_core::codec::Codec;
+use larder_core::store::{Mode, Put};
+use larder_core::{Entry, Error, ErrorKind, Fence, Key, Meta, Result, Timestamp, Value};
+use redis::{Pipeline, Value as Answer};
+
+use super::{Inner, MARK, TRIES};
+use crate::answer;
+use crate::found::{Marks, Raw, Written, is_valid};
+use crate::layout::{Layout, Record};
+use crate::transport::{Deadline, Request, Transport};
+
+/// What has to be there for a write to happen.
+pub(super) enum Condition {
+    /// Anything.
+    None,
+    /// Nothing.
+    Absent,
+    /// Nothing; to a bare number this is added instead.
+    AddTo(i64),
+    /// What [`Raw::identity`] says.
+    Same(Vec<u8>),
+}
+
+/// What became of a write.
+pub(super) enum Outcome {
+    Stored,
+    /// A purge came that the fence has not seen.
+    Purged,
+    /// The condition did not hold: this was there.
+    There(Record, Raw),
+    /// There was a bare number; this is the sum.
+    Added(Record, Raw),
+}
+
+/// One write.
+pub(super) struct Write<'a> {
+    pub(super) key: &'a Key,
+    pub(super) meta: &'a Meta,
+    pub(super) fence: &'a Fence,
+    pub(super) written: Written,
+    pub(super) condition: Condition,
+}
+
+impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
+    pub(super) async fn put<V: Value>(&self, key: &Key, entry: &Entry<V>, mode: Mode) -> Result<Put>
+    where
+        C: Codec<V>,
+    {
+        let deadline = self.transport.deadline();
+        if entry.value.weight() > self.max_value {
+            return self.drop_old(key, deadline).await;
+        }
+        let order = entry.fence.order;
+        if mode == Mode::Replace && !self.orders.claim(key, order) {
+            return Ok(Put::Superseded);
+        }
+        let mut condition = match mode {
+            Mode::Replace => Condition::None,
+            Mode::IfAbsent => Condition::Absent,
+        };
+        for _ in 0..TRIES {
+            let current = self.current(entry);
+            let entry = current.as_ref().unwrap_or(entry);
+            let written = self.scribe.write(key, entry)?;
+            if written.value.len() > self.max_value {
+                return self.drop_old(key, deadline).await;
+            }
+            let (meta, fence) = (&entry.meta, &entry.fence);
+            let write = Write {
+                key,
+                meta,
+                fence,
+                written,
+                condition,
+            };
+            match self.write(write, deadline).await? {
+                Outcome::Stored => {
+                    if mode == Mode::IfAbsent {
+                        self.orders.claim(key, order);
+                    }
+                    return Ok(Put::Stored);
+                }
+                Outcome::Purged if current.is_some() => condition = restart(mode),
+                Outcome::Purged => return Ok(Put::Fenced),
+                Outcome::There(record, raw) | Outcome::Added(record, raw) => {
+                    if self
+                        .usable::<V>((key, &raw), record, deadline)
+                        .await?
+                        .is_some()
+                    {
+                        return Ok(Put::Exists);
+                    }
+                    condition = Condition::Same(raw.identity().to_vec());
+                }
+            }
+        }
+        Err(contended(key))
+    }
+
+    /// For an entry that was not loaded: the same entry under the record that was seen last.
+    fn current<V: Value>(&self, entry: &Entry<V>) -> Option<Entry<V>> {
+        entry
+            .fence
+            .is_direct()
+            .then(|| Entry::new(entry.meta.clone(), entry.value.clone(), self.guess()))
+    }
+
+    /// One call of the script.
+    pub(super) async fn write(&self, write: Write<'_>, deadline: Deadline) -> Result<Outcome> {
+        let Write {
+            key,
+            meta,
+            fence,
+            written,
+            condition,
+        } = write;
+        let mut keys = vec![
+            self.layout.record(),
+            self.layout.slot(key),
+            self.layout.family(key),
+        ];
+        keys.extend(meta.tags.iter().map(|tag| self.layout.mark(tag)));
+        let (condition, add) = match condition {
+            Condition::None => (Vec::new(), 0),
+            Condition::Absent => (b"absent".to_vec(), 0),
+            Condition::AddTo(delta) => (b"add".to_vec(), delta),
+            Condition::Same(identity) => (digest(&identity), 0),
+        };
+        let now = self.clock.now();
+        let number = |number: u64| number.to_string().into_bytes();
+        let arguments = vec![
+            number(fence.all),
+            number(fence.sequence),
+            Layout::field(key),
+            written.value,
+            written.note,
+            number(life(meta.keep_until, now)),
+            condition,
+            add.to_string().into_bytes(),
+            number(MARK),
+            number(now.as_millis()),
+        ];
+        let answer = self
+            .run(&self.scripts.put, (&keys, arguments), deadline)
+            .await?;
+        self.outcome(answer)
+    }
+
+    fn outcome(&self, answer: Answer) -> Result<Outcome> {
+        let mut parts = answer::array(answer)?.into_iter();
+        let mut next = || parts.next().unwrap_or(Answer::Nil);
+        let word = answer::bytes(next())?.unwrap_or_default();
+        if word == b"stored" {
+            return Ok(Outcome::Stored);
+        }
+        let record = answer::record(next())?;
+        self.remember(record);
+        if word == b"purged" {
+            return Ok(Outcome::Purged);
+        }
+        let value = answer::bytes(next())?.unwrap_or_default();
+        let raw = Raw {
+            value,
+            note: answer::bytes(next())?,
+        };
+        match word.as_slice() {
+            b"there" => Ok(Outcome::There(record, raw)),
+            b"added" => Ok(Outcome::Added(record, raw)),
+            _ => Err(answer::unexpected("an unknown word")),
+        }
+    }
+
+    /// The entry in `raw`, if it is valid and may still be used.
+    pub(super) async fn usable<V: Value>(
+        &self,
+        (key, raw): (&Key, &Raw),
+        record: Record,
+        deadline: Deadline,
+    ) -> Result<Option<Entry<V>>>
+    where
+        C: Codec<V>,
+    {
+        let now = self.clock.now();
+        let Some(entry) = self.scribe.read(key, raw, now) else {
+            return Ok(None);
+        };
+        let mut marks = Marks::new();
+        self.read_marks(std::iter::once(&entry), &mut marks, deadline)
+            .await?;
+        let usable = now < entry.meta.keep_until && is_valid(&entry, record, &marks);
+        Ok(usable.then_some(entry))
+    }
+
+    /// A value too large to be stored makes what is there out of date all the same.
+    async fn drop_old(&self, key: &Key, deadline: Deadline) -> Result<Put> {
+        let mut commands = Pipeline::with_capacity(2);
+        if key.is_base() {
+            commands.cmd("UNLINK").arg(self.layout.slot(key));
+            commands.cmd("HDEL").arg(self.layout.family(key)).arg("c");
+        } else {
+            commands
+                .cmd("HDEL")
+                .arg(self.layout.family(key))
+                .arg(Layout::field(key));
+        }
+        let request = Request {
+            commands,
+            repeatable: true,
+        };
+        self.ask(&request, deadline)
+            .await?
+            .iter()
+            .try_for_each(answer::accepted)?;
+        Ok(Put::TooLarge)
+    }
+}
+
+fn restart(mode: Mode) -> Condition {
+    match mode {
+        Mode::Replace => Condition::None,
+        Mode::IfAbsent => Condition::Absent,
+    }
+}
+
+/// How the script compares what is there.
+fn digest(identity: &[u8]) -> Vec<u8> {
+    sha1_smol::Sha1::from(identity).digest().to_string().into_bytes()
+}
+
+/// The milliseconds that an entry lives from `now`; 0 is for ever.
+fn life(keep_until: Timestamp, now: Timestamp) -> u64 {
+    /// The server adds this to its own time, and the sum has to fit.
+    const LONGEST: u64 = 100 * 366 * 24 * 3_600_000;
+    if keep_until == Timestamp::NEVER {
+        return 0;
+    }
+    keep_until
+        .as_millis()
+        .saturating_sub(now.as_millis())
+        .clamp(1, LONGEST)
+}
+
+/// The error of an operation that others kept from finishing.
+pub(super) fn contended(key: &Key) -> Error {
+    let detail = format!("{key} changed {TRIES} times while it was being written");
+    Error::new(ErrorKind::Store, detail)
+}
