@@ -5,6 +5,7 @@
 //! **variant** tells the forms of one base key apart (query, language, user): removing the base key
 //! removes them all. `docs/FORMAT.md` gives the encoding byte for byte; [`KeyWriter`] writes it.
 
+mod part;
 mod writer;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+pub use part::KeyPart;
 pub use writer::KeyWriter;
 
 /// What sort of thing a key names. Part of the key, so that no two kinds can meet.

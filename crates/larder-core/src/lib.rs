@@ -36,7 +36,7 @@ pub use drive::{Park, ThreadPark, drive};
 pub use entry::{Entry, Fence, Freshness, Meta};
 pub use error::{Error, ErrorKind, Result};
 pub use flight::{Chain, InChain, LoadId};
-pub use key::{Key, KeyWriter, Kind};
+pub use key::{Key, KeyPart, KeyWriter, Kind};
 pub use policy::{Lifetime, Policy};
 pub use store::{AnyStore, Pattern, Store};
 pub use tag::{Tag, Tags};

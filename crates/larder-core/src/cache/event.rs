@@ -24,6 +24,8 @@ pub enum Reason {
     SetCookie,
     /// The request carries credentials that the key does not.
     Authorization,
+    /// The request carries cookies that the key does not.
+    Cookie,
     /// The origin looked at the session, which the key does not hold.
     Session,
     /// The request's method is not one whose answers are stored.
@@ -34,6 +36,8 @@ pub enum Reason {
     Vary(Cow<'static, str>),
     /// The answer weighs more than is kept.
     TooLarge,
+    /// The origin failed.
+    Failed,
     /// The policy says not to keep it.
     DoNotKeep,
     /// The caller's own test turned the answer down.
@@ -59,11 +63,13 @@ impl Reason {
             Self::NoStore => "no-store",
             Self::SetCookie => "set-cookie",
             Self::Authorization => "authorization",
+            Self::Cookie => "cookie",
             Self::Session => "session",
             Self::Method => "method",
             Self::Status(_) => "status",
             Self::Vary(_) => "vary",
             Self::TooLarge => "too-large",
+            Self::Failed => "failed",
             Self::DoNotKeep => "do-not-keep",
             Self::Filtered => "filtered",
             Self::Stream => "stream",
@@ -78,7 +84,7 @@ impl Reason {
     pub(crate) const fn is_private(&self) -> bool {
         !matches!(
             self,
-            Self::Status(_) | Self::Store(_) | Self::Superseded | Self::Recursive
+            Self::Status(_) | Self::Failed | Self::Store(_) | Self::Superseded | Self::Recursive
         )
     }
 }

@@ -1,0 +1,64 @@
+//! The query, sorted.
+
+use std::borrow::Cow;
+
+use larder_core::KeyWriter;
+use percent_encoding::percent_decode;
+
+/// The whole query: its pairs sorted by name, those of one name in their order. Percent-encoding is
+/// left as it is: that makes more entries of what is one page, never one entry of two pages. No query
+/// and an empty query are two (RFC 3986 section 6.2.3).
+pub fn query(writer: &mut KeyWriter, query: Option<&[u8]>) {
+    write(writer, query, &|_| true);
+}
+
+/// The parameters with one of these names, as they stand in the query. Names are compared decoded,
+/// since `%70age=2` is page 2 to whoever reads it.
+pub fn query_only(writer: &mut KeyWriter, query: Option<&[u8]>, names: &[impl AsRef<[u8]>]) {
+    write(writer, query.or(Some(b"")), &|name| has(names, name));
+}
+
+/// All parameters but those with one of these names.
+pub fn query_except(writer: &mut KeyWriter, query: Option<&[u8]>, names: &[impl AsRef<[u8]>]) {
+    write(writer, query.or(Some(b"")), &|name| !has(names, name));
+}
+
+fn has(names: &[impl AsRef<[u8]>], name: &[u8]) -> bool {
+    names.iter().any(|wanted| wanted.as_ref() == name)
+}
+
+/// The name of a pair as a form parser reads it.
+fn name(pair: &[u8]) -> Cow<'_, [u8]> {
+    let end = pair.iter().position(|&byte| byte == b'=');
+    let name = &pair[..end.unwrap_or(pair.len())];
+    if !name.iter().any(|byte| b"%+".contains(byte)) {
+        return Cow::Borrowed(name);
+    }
+    let spaced: Vec<u8> = name
+        .iter()
+        .map(|&byte| if byte == b'+' { b' ' } else { byte })
+        .collect();
+    Cow::Owned(percent_decode(&spaced).collect())
+}
+
+fn write(writer: &mut KeyWriter, query: Option<&[u8]>, wanted: &dyn Fn(&[u8]) -> bool) {
+    let Some(query) = query else {
+        writer.none();
+        return;
+    };
+    if query.is_empty() {
+        writer.list(0);
+        return;
+    }
+    let mut pairs: Vec<(Cow<'_, [u8]>, &[u8])> = query
+        .split(|&byte| byte == b'&')
+        .map(|pair| (name(pair), pair))
+        .filter(|(name, _)| wanted(name))
+        .collect();
+    // By decoded name, and stable: `a=1&%61=2` and `%61=2&a=1` differ in which value comes first.
+    pairs.sort_by(|one, other| one.0.cmp(&other.0));
+    writer.list(pairs.len());
+    for (_, pair) in pairs {
+        writer.bytes(pair);
+    }
+}
