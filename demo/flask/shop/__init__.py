@@ -35,6 +35,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         CACHE_TYPE="SimpleCache",
         CACHE_DEFAULT_TIMEOUT=300,
         CACHE_THRESHOLD=10_000,
+        # So that a browser's network panel, and the footer of each page, say hit or miss.
+        CACHE_STATUS_HEADERS=True,
         SECRET_KEY=secrets.token_hex(32),
         SESSION_COOKIE_SAMESITE="Lax",
         SQL_TRACE=None,

@@ -6,6 +6,7 @@ function tellWhatItTook() {
   if (!navigation) return;
   const server = navigation.serverTiming.map((entry) => {
     if (entry.duration) return `${entry.name} ${entry.duration.toFixed(1)} ms`;
+    if (entry.name.startsWith("larder-")) return `${entry.name.slice(7)} ${entry.description}`;
     return entry.description || entry.name;
   });
   const waited = navigation.responseStart - navigation.requestStart;
