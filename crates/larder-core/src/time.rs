@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
 /// A point in time, in milliseconds since the Unix epoch.
 ///
@@ -83,32 +84,56 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
 /// The pending alarms of a clock, in the order in which they are due.
 ///
-/// A clock of one's own keeps one of these and calls [`due`](Alarms::due) whenever its time moves.
+/// A clock of one's own keeps one of these behind a lock and calls [`due`](Alarms::due) whenever its
+/// time moves. Wakers are foreign code: they are handed out, to be woken or dropped after the lock.
+///
+/// ```
+/// use std::task::Waker;
+/// use larder_core::Timestamp;
+/// use larder_core::time::Alarms;
+///
+/// let mut alarms = Alarms::default();
+/// let alarm = alarms.add(Timestamp::from_millis(100), Waker::noop().clone());
+/// assert!(alarms.due(Timestamp::from_millis(99)).is_empty());
+/// assert_eq!(alarms.due(Timestamp::from_millis(100)).len(), 1);
+/// assert!(alarms.cancel(alarm).is_none());
+/// ```
 #[derive(Debug, Default)]
 pub struct Alarms {
     pending: BTreeMap<(Timestamp, AlarmId), Waker>,
-    next: AlarmId,
+    times: BTreeMap<AlarmId, Timestamp>,
+    latest: AlarmId,
 }
 
 impl Alarms {
-    /// Adds an alarm for `at`.
+    /// Adds an alarm for `at`. Its number is never 0.
     pub fn add(&mut self, at: Timestamp, waker: Waker) -> AlarmId {
-        self.next += 1;
-        self.pending.insert((at, self.next), waker);
-        self.next
+        self.latest += 1;
+        self.pending.insert((at, self.latest), waker);
+        self.times.insert(self.latest, at);
+        self.latest
     }
 
-    /// Removes `alarm` if it has not gone off.
-    pub fn cancel(&mut self, alarm: AlarmId) {
-        self.pending.retain(|&(_, id), _| id != alarm);
+    /// Takes the waker of `alarm` if it has not gone off.
+    #[must_use = "a waker is to be dropped after the lock is released"]
+    pub fn cancel(&mut self, alarm: AlarmId) -> Option<Waker> {
+        let at = self.times.remove(&alarm)?;
+        self.pending.remove(&(at, alarm))
     }
 
     /// Takes the wakers of all alarms that are due at `now`. Wake them after the lock is released.
+    #[must_use = "whoever is due has to be woken"]
     pub fn due(&mut self, now: Timestamp) -> Vec<Waker> {
-        let later = self.pending.split_off(&(now, AlarmId::MAX));
-        std::mem::replace(&mut self.pending, later)
-            .into_values()
-            .collect()
+        let mut due = Vec::new();
+        while let Some(first) = self.pending.first_entry() {
+            let &(at, alarm) = first.key();
+            if at > now {
+                break;
+            }
+            self.times.remove(&alarm);
+            due.push(first.remove());
+        }
+        due
     }
 
     /// When the next alarm is due.
@@ -149,6 +174,13 @@ struct Ringing {
 }
 
 impl SystemClock {
+    /// The clock of this process: read from the wall when it is first asked for, and the same for
+    /// everyone, so that a cache and its store never differ about the time.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<SystemClock>> = OnceLock::new();
+        Arc::clone(SHARED.get_or_init(Self::new))
+    }
+
     /// A clock that reads the wall now, and never again.
     pub fn new() -> Arc<Self> {
         let wall = SystemTime::now()
@@ -180,7 +212,10 @@ impl SystemClock {
 }
 
 fn read(clock: ClockId) -> i64 {
-    let time = clock_gettime(clock);
+    millis(clock_gettime(clock))
+}
+
+fn millis(time: Timespec) -> i64 {
     time.tv_sec * 1000 + time.tv_nsec / 1_000_000
 }
 
@@ -194,11 +229,10 @@ impl Clock for SystemClock {
             .max(0)
             .unsigned_abs();
         let latest = self.latest.load(Ordering::Relaxed);
-        if now > latest {
-            // Two threads may race here; both values are true times, so either may stay.
-            self.latest.store(now, Ordering::Relaxed);
+        if now <= latest {
+            return Timestamp(latest);
         }
-        Timestamp(now.max(latest))
+        Timestamp(now.max(self.latest.fetch_max(now, Ordering::Relaxed)))
     }
 
     fn wake_at(&self, at: Timestamp, waker: Waker) -> AlarmId {
@@ -207,25 +241,27 @@ impl Clock for SystemClock {
             return 0;
         }
         let mut ringing = self.bell.lock();
-        if ringing.process != Some(std::process::id()) {
-            ringing.process = Some(std::process::id());
-            let (bell, offset) = (Arc::clone(&self.bell), self.anchor);
-            let timer = std::thread::Builder::new().name("larder-timer".into());
-            // Without a timer thread waits end late, at the load's end: slower, never wrong.
-            if timer.spawn(move || bell.ring(offset)).is_err() {
-                ringing.process = None;
-            }
-        }
         let alarm = ringing.alarms.add(at, waker);
+        if ringing.process != Some(std::process::id()) {
+            let (bell, anchor) = (Arc::clone(&self.bell), self.anchor);
+            let timer = std::thread::Builder::new().name("larder-timer".into());
+            let timer = timer.spawn(move || bell.ring(anchor));
+            // Without a timer thread waits end late, at the load's end: slower, never wrong.
+            ringing.process = timer.is_ok().then(std::process::id);
+        }
         drop(ringing);
         self.bell.moved.notify_one();
         alarm
     }
 
     fn cancel(&self, alarm: AlarmId) {
-        self.bell.lock().alarms.cancel(alarm);
+        let waker = self.bell.lock().alarms.cancel(alarm);
+        drop(waker);
     }
 }
+
+/// How long a timer thread without alarms stays.
+const IDLE: Duration = Duration::from_secs(60);
 
 impl Bell {
     fn lock(&self) -> std::sync::MutexGuard<'_, Ringing> {
@@ -234,24 +270,33 @@ impl Bell {
 
     /// The timer thread: sleeps until the next alarm, wakes what is due, and again.
     fn ring(&self, anchor: i64) {
+        // The clock that callers read lags behind this one by up to its resolution. Nobody is woken
+        // before that clock, too, has reached the time of the alarm.
+        let lag = millis(clock_getres(ClockId::MonotonicCoarse)) + 1;
         let mut ringing = self.lock();
         loop {
-            let now = (read(ClockId::Boottime) + anchor).max(0).unsigned_abs();
-            let due = ringing.alarms.due(Timestamp(now));
+            let now = read(ClockId::Boottime) + anchor - lag;
+            let now = Timestamp(now.max(0).unsigned_abs());
+            let due = ringing.alarms.due(now);
             if !due.is_empty() {
                 drop(ringing);
-                due.into_iter().for_each(Waker::wake);
+                for waker in due {
+                    // A waker that panics must not take the other alarms with it; the panic hook
+                    // has reported it.
+                    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                }
                 ringing = self.lock();
                 continue;
             }
-            let pause = ringing
-                .alarms
-                .next_at()
-                .map_or(Duration::from_secs(3600), |at| {
-                    at.since(Timestamp(now)).max(Duration::from_millis(1))
-                });
+            let next = ringing.alarms.next_at();
+            let pause = next.map_or(IDLE, |at| at.since(now).max(Duration::from_millis(1)));
             let woken = self.moved.wait_timeout(ringing, pause);
-            ringing = woken.unwrap_or_else(PoisonError::into_inner).0;
+            let (guard, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+            ringing = guard;
+            if next.is_none() && timeout.timed_out() && ringing.alarms.next_at().is_none() {
+                ringing.process = None;
+                return;
+            }
         }
     }
 }
