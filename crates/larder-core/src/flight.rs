@@ -13,7 +13,8 @@
 //! - A flight that is in the table has a leader, or a follower that is marked as the next one.
 //! - A flight leaves the table before its followers are woken, so that whoever arrives afterwards
 //!   starts a new one.
-//! - Locks are taken in the order table, flight; wakers are called with neither held.
+//! - Locks are taken in the order table, flight. Wakers are foreign code: they are cloned, called and
+//!   dropped with neither held.
 
 mod chain;
 
@@ -22,13 +23,12 @@ use std::fmt;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use foldhash::quality::RandomState;
 
 use crate::key::Key;
-use crate::shim::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::shim::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
 pub use chain::{Chain, InChain, LoadId};
 
@@ -41,17 +41,17 @@ pub(crate) enum Landing<T> {
 
 /// The flights of one cache. `T` is what a leader shares with its followers.
 pub(crate) struct Flights<T> {
-    shards: Box<[Shard<T>]>,
+    shards: Box<[Mutex<Table<T>>]>,
+    /// How many flights have landed, by the key's hash: tells a reader that a miss may be out of date.
+    /// Many, so that one key's landings seldom send the readers of another to the store again.
+    landings: Box<[AtomicU64]>,
     hasher: RandomState,
 }
 
-struct Shard<T> {
-    flights: Mutex<Table<T>>,
-    /// How many flights of this shard have landed: tells a reader that a miss may be out of date.
-    landed: AtomicU64,
-}
-
 type Table<T> = HashMap<Key, Arc<Flight<T>>, RandomState>;
+
+const SHARDS: usize = 16;
+const LANDINGS: usize = 1024;
 
 struct Flight<T> {
     state: Mutex<State<T>>,
@@ -82,27 +82,32 @@ pub(crate) enum Join<T: Clone> {
 impl<T: Clone> Flights<T> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            shards: (0..16).map(|_| Shard::default()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Table::default())).collect(),
+            landings: (0..LANDINGS).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::default(),
         })
     }
 
-    fn shard_of(&self, key: &Key) -> &Shard<T> {
-        &self.shards[self.hasher.hash_one(key) as usize % self.shards.len()]
+    fn hash(&self, key: &Key) -> usize {
+        self.hasher.hash_one(key) as usize
     }
 
     fn shard(&self, key: &Key) -> MutexGuard<'_, Table<T>> {
-        self.shard_of(key).lock()
+        lock(&self.shards[self.hash(key) % SHARDS])
+    }
+
+    fn landings(&self, key: &Key) -> &AtomicU64 {
+        &self.landings[self.hash(key) / SHARDS % LANDINGS]
     }
 
     /// How many flights of this key, and of some others, have landed so far.
     pub(crate) fn landed(&self, key: &Key) -> u64 {
-        self.shard_of(key).landed.load(Ordering::Acquire)
+        self.landings(key).load(Ordering::Acquire)
     }
 
     /// Leads the load of `key`, or follows who leads it.
     pub(crate) fn join(self: &Arc<Self>, key: &Key, chain: &Chain) -> Join<T> {
-        let mut shard = self.shard(key);
+        let shard = self.shard(key);
         if let Some(flight) = shard.get(key) {
             if chain.contains(flight.lock().leader) {
                 return Join::Own;
@@ -114,71 +119,58 @@ impl<T: Clone> Flights<T> {
                 number: None,
             });
         }
-        let load = LoadId::next();
-        let flight = Arc::new(Flight::led_by(load));
-        shard.insert(key.clone(), Arc::clone(&flight));
-        Join::Lead(Lead {
-            flights: Arc::clone(self),
-            key: key.clone(),
-            flight,
-            load,
-            settled: false,
-        })
+        Join::Lead(self.take_off(shard, key))
     }
 
     /// Leads the load of `key` if nobody does.
     pub(crate) fn try_lead(self: &Arc<Self>, key: &Key) -> Option<Lead<T>> {
-        let mut shard = self.shard(key);
+        let shard = self.shard(key);
         if shard.contains_key(key) {
             return None;
         }
+        Some(self.take_off(shard, key))
+    }
+
+    fn take_off(self: &Arc<Self>, mut shard: MutexGuard<'_, Table<T>>, key: &Key) -> Lead<T> {
         let load = LoadId::next();
         let flight = Arc::new(Flight::led_by(load));
         shard.insert(key.clone(), Arc::clone(&flight));
-        Some(Lead {
+        Lead {
             flights: Arc::clone(self),
             key: key.clone(),
             flight,
             load,
             settled: false,
-        })
+        }
     }
 
     /// Takes the flights of these keys out of the table: those who arrive from now on do not wait
     /// for a result that a purge has made invalid. Who waits already is served.
     pub(crate) fn detach(&self, gone: impl Fn(&Key) -> bool) {
         for shard in &self.shards {
-            shard.lock().retain(|key, _| !gone(key));
+            let detached: Vec<_> = lock(shard).extract_if(|key, _| gone(key)).collect();
+            drop(detached);
         }
     }
 
-    /// Takes a flight that has landed out of the table, if it is what the table has.
+    /// Takes a flight out of the table, if it is what the table has.
     fn remove(&self, key: &Key, flight: &Arc<Flight<T>>) {
-        let shard = self.shard_of(key);
-        let mut flights = shard.lock();
-        if flights
-            .get(key)
-            .is_some_and(|there| Arc::ptr_eq(there, flight))
-        {
-            flights.remove(key);
-        }
-        shard.landed.fetch_add(1, Ordering::Release);
+        remove(&mut self.shard(key), key, flight);
     }
 }
 
-impl<T> Shard<T> {
-    fn lock(&self) -> MutexGuard<'_, Table<T>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+fn remove<T>(table: &mut Table<T>, key: &Key, flight: &Arc<Flight<T>>) {
+    if table
+        .get(key)
+        .is_some_and(|there| Arc::ptr_eq(there, flight))
+    {
+        table.remove(key);
     }
 }
 
-impl<T> Default for Shard<T> {
-    fn default() -> Self {
-        Self {
-            flights: Mutex::new(HashMap::default()),
-            landed: AtomicU64::new(0),
-        }
-    }
+/// A panic under one of these locks is one of the allocator; the tables stay usable after it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> Flight<T> {
@@ -195,15 +187,16 @@ impl<T> Flight<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
-    /// Marks one follower as the next leader; answers its waker. `Err` when nobody follows.
-    fn promote(&self) -> Result<Waker, ()> {
+    /// Marks one follower as the next leader; answers its waker. `None` when nobody follows.
+    fn promote(&self) -> Option<Waker> {
         let mut state = self.lock();
-        let next = state.followers.first_mut().ok_or(())?;
+        let next = state.followers.first_mut()?;
         next.promoted = true;
-        Ok(next.waker.clone())
+        // It registers another one should it be polled again before it notices, which it cannot be.
+        Some(std::mem::replace(&mut next.waker, noop()))
     }
 }
 
@@ -224,6 +217,9 @@ impl<T: Clone> Lead<T> {
     /// Ends the flight.
     pub(crate) fn land(mut self, landing: Landing<T>) {
         self.settled = true;
+        // After what the flight brought was stored, and before anyone can lead the next one.
+        let landings = self.flights.landings(&self.key);
+        landings.fetch_add(1, Ordering::Release);
         self.flights.remove(&self.key, &self.flight);
         let followers = {
             let mut state = self.flight.lock();
@@ -247,7 +243,7 @@ impl<T: Clone> Drop for Lead<T> {
 /// Hands an abandoned flight to one follower, or takes it out of the table if there is none.
 fn pass_on<T: Clone>(flights: &Flights<T>, key: &Key, flight: &Arc<Flight<T>>) {
     loop {
-        if let Ok(waker) = flight.promote() {
+        if let Some(waker) = flight.promote() {
             return waker.wake();
         }
         // A follower may have come since the look. Under both locks none can: one that joined and
@@ -259,12 +255,7 @@ fn pass_on<T: Clone>(flights: &Flights<T>, key: &Key, flight: &Arc<Flight<T>>) {
         }
         state.leader = LoadId::NOBODY;
         drop(state);
-        if shard
-            .get(key)
-            .is_some_and(|there| Arc::ptr_eq(there, flight))
-        {
-            shard.remove(key);
-        }
+        remove(&mut shard, key, flight);
         return;
     }
 }
@@ -289,66 +280,74 @@ impl<T: Clone> Future for Follow<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Followed<T>> {
         let flight = Arc::clone(&self.flight);
+        // Trades places with the waker of an earlier poll, and is declared before the guard so that
+        // whichever is left dies after it.
+        let mut waker = cx.waker().clone();
         let mut state = flight.lock();
         if let Some(landing) = &state.landing {
             let landing = landing.clone();
             self.number = None;
             return Poll::Ready(Followed::Landed(landing));
         }
-        let place = self.number.and_then(|number| {
-            state
-                .followers
-                .iter()
-                .position(|follower| follower.number == number)
-        });
+        let place = self.number.and_then(|number| state.place(number));
         let promoted = place.is_some_and(|place| state.followers[place].promoted);
         if promoted || state.leader == LoadId::NOBODY {
-            if let Some(place) = place {
-                state.followers.remove(place);
-            }
-            self.number = None;
+            let left = place.map(|place| state.followers.remove(place));
             let load = LoadId::next();
             state.leader = load;
             drop(state);
-            let lead = Lead {
+            drop(left);
+            self.number = None;
+            return Poll::Ready(Followed::Promoted(Lead {
                 flights: Arc::clone(&self.flights),
                 key: self.key.clone(),
                 flight,
                 load,
                 settled: false,
-            };
-            return Poll::Ready(Followed::Promoted(lead));
+            }));
         }
         match place {
-            Some(place) => state.followers[place].waker.clone_from(cx.waker()),
-            None => {
-                let number = state.next_follower;
-                state.next_follower += 1;
-                let waker = cx.waker().clone();
-                state.followers.push(Follower {
-                    number,
-                    waker,
-                    promoted: false,
-                });
-                self.number = Some(number);
-            }
+            Some(place) => std::mem::swap(&mut state.followers[place].waker, &mut waker),
+            None => self.number = Some(state.follow(std::mem::replace(&mut waker, noop()))),
         }
         Poll::Pending
+    }
+}
+
+fn noop() -> Waker {
+    Waker::noop().clone()
+}
+
+impl<T> State<T> {
+    fn follow(&mut self, waker: Waker) -> u64 {
+        let number = self.next_follower;
+        self.next_follower += 1;
+        self.followers.push(Follower {
+            number,
+            waker,
+            promoted: false,
+        });
+        number
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        // In the order of their numbers, for they are added at the end.
+        self.followers
+            .binary_search_by_key(&number, |follower| follower.number)
+            .ok()
     }
 }
 
 impl<T: Clone> Drop for Follow<T> {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
-        let mut state = self.flight.lock();
-        let place = state
-            .followers
-            .iter()
-            .position(|follower| follower.number == number);
-        let promoted = place.is_some_and(|place| state.followers.remove(place).promoted);
-        drop(state);
+        let left = {
+            let mut state = self.flight.lock();
+            let place = state.place(number);
+            place.map(|place| state.followers.remove(place))
+        };
         // Promoted and cancelled before it noticed: the next in line leads.
-        if promoted {
+        if left.is_some_and(|follower| follower.promoted) {
             pass_on(&self.flights, &self.key, &self.flight);
         }
     }

@@ -1,9 +1,14 @@
-//! The locks of the flight, named in one place so that a model checker can take theirs.
+//! The locks and counters of the flight, named in one place so that a model checker can take theirs.
 
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+pub(crate) use std::sync::atomic::AtomicU64;
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
 
 #[cfg(feature = "shuttle")]
-pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};
+pub(crate) use shuttle::sync::atomic::AtomicU64;
 #[cfg(feature = "shuttle")]
+pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};
+
 pub(crate) use std::sync::PoisonError;
+pub(crate) use std::sync::atomic::Ordering;

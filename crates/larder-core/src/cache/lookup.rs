@@ -84,20 +84,8 @@ pub enum Lookup<V: Value, S: Store<V>> {
 /// What a leader shares with its followers.
 #[derive(Clone)]
 pub(super) enum Shared<V> {
-    Value {
-        entry: Arc<Entry<V>>,
-        /// Whether the store took it: then no purge concerns it that came before.
-        stored: bool,
-        served: Served,
-    },
+    Value(Arc<Entry<V>>, Served),
     Failed(Failure),
-}
-
-/// What a wait led to.
-enum Waited<V: Value> {
-    Landed(Landing<Shared<V>>),
-    Promoted(Lead<Shared<V>>),
-    GaveUp,
 }
 
 impl<V: Value, S: Store<V>> Cache<V, S> {
@@ -117,49 +105,46 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         policy: &Policy,
         chain: impl FnOnce() -> Chain + Send,
     ) -> Lookup<V, S> {
-        let landed = self.0.flights.landed(key);
-        let reading = match self.0.store.get(key, &policy.tags).await {
-            Ok(reading) => reading,
-            Err(error) => {
-                self.observe(&Event::StoreFailed(&error));
-                return Lookup::Pass(Reason::Store(error.to_string().into()));
-            }
-        };
-        match self.judge(key, &reading) {
-            Judged::Serve(hit) => Lookup::Hit(hit),
-            judged => {
-                self.load_or_wait(
-                    Asked {
-                        key,
-                        policy,
-                        landed,
-                    },
-                    reading,
-                    judged,
-                    chain(),
-                )
-                .await
-            }
+        match self.look(key, policy).await {
+            Err(reason) => Lookup::Pass(reason),
+            Ok(found) => match found.judged {
+                Judged::Serve(hit) => self.serve(key, hit),
+                _ => self.load_or_wait(key, policy, found, chain()).await,
+            },
         }
     }
 
     /// As [`lookup`](Self::lookup), but never answers from the store: for callers who know that what
     /// is stored is out of date. The permit still falls back on it if the load fails.
     pub async fn refresh(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
+        match self.look(key, policy).await {
+            Err(reason) => Lookup::Pass(reason),
+            Ok(found) => {
+                self.observe(&Event::Miss(key));
+                let lead = self.0.flights.try_lead(key);
+                Lookup::Miss(self.permit(key, policy, found.reading, lead))
+            }
+        }
+    }
+
+    /// Reads the store.
+    async fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Reason> {
+        let landed = self.0.flights.landed(key);
         match self.0.store.get(key, &policy.tags).await {
+            Ok(reading) => Ok(Found {
+                judged: self.judge(&reading),
+                reading,
+                landed,
+            }),
             Err(error) => {
                 self.observe(&Event::StoreFailed(&error));
-                Lookup::Pass(Reason::Store(error.to_string().into()))
-            }
-            Ok(reading) => {
-                let lead = self.0.flights.try_lead(key);
-                Lookup::Miss(self.permit(key, policy, reading, lead))
+                Err(Reason::Store(error.to_string().into()))
             }
         }
     }
 
     /// What the stored entry is good for.
-    fn judge(&self, key: &Key, reading: &Reading<V>) -> Judged<V> {
+    fn judge(&self, reading: &Reading<V>) -> Judged<V> {
         let Some(entry) = &reading.entry else {
             return Judged::Load;
         };
@@ -170,112 +155,105 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             at,
         };
         match entry.meta.freshness(at) {
-            Freshness::Fresh => {
-                self.observe(&Event::Hit(key));
-                Judged::Serve(hit(Served::Fresh))
-            }
-            Freshness::Throttled => {
-                self.observe(&Event::StaleHit(key));
-                Judged::Serve(hit(Served::StaleError))
-            }
+            Freshness::Fresh => Judged::Serve(hit(Served::Fresh)),
+            Freshness::Throttled => Judged::Serve(hit(Served::StaleError)),
             Freshness::Stale => Judged::Refresh(hit(Served::Stale)),
             Freshness::Spare | Freshness::Expired => Judged::Load,
         }
     }
 
-    async fn load_or_wait(
-        &self,
-        asked: Asked<'_>,
-        mut reading: Reading<V>,
-        mut judged: Judged<V>,
-        chain: Chain,
-    ) -> Lookup<V, S> {
-        let Asked {
-            key,
-            policy,
-            mut landed,
-        } = asked;
-        loop {
-            let lead = match judged {
-                Judged::Serve(hit) => return Lookup::Hit(hit),
-                Judged::Refresh(hit) => match self.0.flights.try_lead(key) {
-                    // Somebody refreshes it already.
-                    None => {
-                        self.observe(&Event::StaleHit(key));
-                        return Lookup::Hit(hit);
-                    }
-                    Some(lead) => lead,
-                },
-                Judged::Load if self.0.solo.has(key, self.0.clock.now()) => {
-                    return self.alone(key, policy, reading);
-                }
-                Judged::Load => match self.0.flights.join(key, &chain) {
-                    Join::Lead(lead) => lead,
-                    Join::Own => return Lookup::Pass(Reason::Recursive),
-                    Join::Follow(follow) => match self.wait(follow, policy.wait).await {
-                        Waited::Landed(landing) => {
-                            match self.landed(key, &reading.fence, landing) {
-                                Some(Landed::Answer(lookup)) => return lookup,
-                                Some(Landed::Alone) => return self.alone(key, policy, reading),
-                                None => {
-                                    (reading, judged, landed) = match self.look(key, policy).await {
-                                        Ok(look) => look,
-                                        Err(pass) => return pass,
-                                    };
-                                    continue;
-                                }
-                            }
-                        }
-                        Waited::GaveUp => {
-                            self.observe(&Event::GaveUp(key));
-                            return self.alone(key, policy, reading);
-                        }
-                        Waited::Promoted(lead) => return self.lead(key, policy, reading, lead),
-                    },
-                },
-            };
-            if self.0.flights.landed(key) == landed {
-                return self.lead(key, policy, reading, lead);
-            }
-            // 1. This caller read the store and missed. 2. Another leader stored and landed. 3. This
-            // caller joined, found no flight and leads. What it wants may be in the store by now. It
-            // keeps the lead while it looks; nobody can land the same key meanwhile.
-            (reading, judged, _) = match self.look(key, policy).await {
-                Ok(look) => look,
-                Err(pass) => return pass,
-            };
-            return match judged {
-                Judged::Serve(hit) => {
-                    let entry = Arc::clone(&hit.entry);
-                    let served = Served::Collapsed;
-                    lead.land(Landing::Shared(Shared::Value {
-                        entry,
-                        stored: true,
-                        served,
-                    }));
-                    Lookup::Hit(hit)
-                }
-                _ => self.lead(key, policy, reading, lead),
-            };
-        }
+    fn serve(&self, key: &Key, hit: Hit<V>) -> Lookup<V, S> {
+        self.observe(&match hit.served {
+            Served::Fresh => Event::Hit(key),
+            Served::Collapsed => Event::Collapsed(key),
+            Served::Stale | Served::StaleError => Event::StaleHit(key),
+        });
+        Lookup::Hit(hit)
     }
 
-    /// Reads the store again.
-    async fn look(
+    /// Leads a load, or waits for another's, until there is an answer.
+    async fn load_or_wait(
         &self,
         key: &Key,
         policy: &Policy,
-    ) -> Result<(Reading<V>, Judged<V>, u64), Lookup<V, S>> {
-        let landed = self.0.flights.landed(key);
-        match self.0.store.get(key, &policy.tags).await {
-            Ok(reading) => {
-                let judged = self.judge(key, &reading);
-                Ok((reading, judged, landed))
+        mut found: Found<V>,
+        chain: Chain,
+    ) -> Lookup<V, S> {
+        let deadline = self.0.clock.now().plus(policy.wait);
+        loop {
+            let wait = match self.enter(key, found.judged, &chain) {
+                Entered::Serve(hit) => return self.serve(key, hit),
+                Entered::Alone => return self.alone(key, policy, found.reading),
+                Entered::Own => return Lookup::Pass(Reason::Recursive),
+                Entered::Lead(lead) if self.0.flights.landed(key) == found.landed => {
+                    return self.lead(key, policy, found.reading, lead);
+                }
+                // 1. This caller read the store and missed. 2. Another leader stored and landed.
+                // 3. This caller found no flight and leads. What it wants may be in the store by now.
+                Entered::Lead(lead) => return self.look_and_lead(key, policy, lead).await,
+                Entered::Follow(follow) => self.wait(follow, deadline).await,
+            };
+            match self.landed(key, &found.reading.fence, wait) {
+                Waited::Answer(lookup) => return lookup,
+                Waited::Alone => return self.alone(key, policy, found.reading),
+                Waited::Lead(lead) => return self.look_and_lead(key, policy, lead).await,
+                Waited::Look => match self.look(key, policy).await {
+                    Ok(look) => found = look.after_wait(),
+                    Err(reason) => return Lookup::Pass(reason),
+                },
+                Waited::GaveUp => return self.look_and_load(key, policy).await,
             }
-            Err(error) => {
-                self.observe(&Event::StoreFailed(&error));
-                Err(Lookup::Pass(Reason::Store(error.to_string().into())))
-            }
+        }
+    }
+
+    /// The first step of a caller who found nothing fresh.
+    fn enter(&self, key: &Key, judged: Judged<V>, chain: &Chain) -> Entered<V> {
+        match judged {
+            Judged::Serve(hit) => Entered::Serve(hit),
+            Judged::Refresh(hit) => match self.0.flights.try_lead(key) {
+                Some(lead) => Entered::Lead(lead),
+                // Somebody refreshes it already.
+                None => Entered::Serve(hit),
+            },
+            Judged::Load if self.0.solo.has(key, self.0.clock.now()) => Entered::Alone,
+            Judged::Load => match self.0.flights.join(key, chain) {
+                Join::Lead(lead) => Entered::Lead(lead),
+                Join::Own => Entered::Own,
+                Join::Follow(follow) => Entered::Follow(follow),
+            },
+        }
+    }
+
+    /// Looks again before loading. The lead is kept meanwhile: nobody else can land the same key.
+    async fn look_and_lead(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        lead: Lead<Shared<V>>,
+    ) -> Lookup<V, S> {
+        let found = match self.look(key, policy).await {
+            Ok(found) => found.after_wait(),
+            Err(reason) => return Lookup::Pass(reason),
+        };
+        let Judged::Serve(hit) = found.judged else {
+            return self.lead(key, policy, found.reading, lead);
+        };
+        let shared = Shared::Value(Arc::clone(&hit.entry), hit.served);
+        lead.land(Landing::Shared(shared));
+        self.serve(key, hit)
+    }
+
+    /// Looks again, and loads beside the leader, after having waited for it in vain.
+    async fn look_and_load(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
+        match self.look(key, policy).await.map(Found::after_wait) {
+            Err(reason) => Lookup::Pass(reason),
+            Ok(found) => match found.judged {
+                Judged::Serve(hit) | Judged::Refresh(hit) => self.serve(key, hit),
+                Judged::Load => {
+                    self.observe(&Event::GaveUp(key));
+                    self.alone(key, policy, found.reading)
+                }
+            },
         }
     }
 
@@ -331,20 +309,21 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             .with_spare(spare, policy.throttle)
     }
 
-    async fn wait(&self, follow: Follow<Shared<V>>, limit: Duration) -> Waited<V> {
+    /// Waits for the end of a flight; `None` when the deadline comes first.
+    async fn wait(
+        &self,
+        follow: Follow<Shared<V>>,
+        deadline: Timestamp,
+    ) -> Option<Followed<Shared<V>>> {
         let clock = &self.0.clock;
-        let deadline = clock.now().plus(limit);
         let mut follow = pin!(follow);
         let mut alarm = Alarm { clock, id: None };
         poll_fn(|cx| {
             if let Poll::Ready(followed) = follow.as_mut().poll(cx) {
-                return Poll::Ready(match followed {
-                    Followed::Landed(landing) => Waited::Landed(landing),
-                    Followed::Promoted(lead) => Waited::Promoted(lead),
-                });
+                return Poll::Ready(Some(followed));
             }
             if clock.now() >= deadline {
-                return Poll::Ready(Waited::GaveUp);
+                return Poll::Ready(None);
             }
             alarm.set(deadline, cx.waker());
             Poll::Pending
@@ -352,43 +331,45 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         .await
     }
 
-    /// What a landing means for one who followed; `None` when it has to look again.
-    fn landed(
-        &self,
-        key: &Key,
-        fence: &Fence,
-        landing: Landing<Shared<V>>,
-    ) -> Option<Landed<V, S>> {
-        match landing {
-            Landing::Private => Some(Landed::Alone),
-            Landing::Shared(Shared::Failed(failure)) => {
-                Some(Landed::Answer(Lookup::Failed(failure)))
+    /// What the end of a wait means for the caller, who had read the store under `fence`.
+    fn landed(&self, key: &Key, fence: &Fence, wait: Option<Followed<Shared<V>>>) -> Waited<V, S> {
+        match wait {
+            None => Waited::GaveUp,
+            Some(Followed::Promoted(lead)) => Waited::Lead(lead),
+            Some(Followed::Landed(Landing::Private)) => Waited::Alone,
+            Some(Followed::Landed(Landing::Shared(Shared::Failed(failure)))) => {
+                Waited::Answer(Lookup::Failed(failure))
             }
-            // What was not stored may have been purged: it is an answer only for those who asked
-            // before the purge, that is, whose read saw the same purges as the leader's.
-            Landing::Shared(Shared::Value {
-                entry,
-                stored,
-                served,
-            }) => (stored || entry.fence.same_purges(fence)).then(|| {
-                self.observe(&Event::Collapsed(key));
+            // It is an answer only for those who saw the same purges as the leader: one that came in
+            // between may have made it invalid, even after it was stored.
+            Some(Followed::Landed(Landing::Shared(Shared::Value(entry, served)))) => {
+                if !entry.fence.same_purges(fence) {
+                    return Waited::Look;
+                }
                 let at = self.0.clock.now();
-                Landed::Answer(Lookup::Hit(Hit { entry, served, at }))
-            }),
+                Waited::Answer(self.serve(key, Hit { entry, served, at }))
+            }
         }
     }
 }
 
-/// What was asked, and how many flights had landed by then.
-struct Asked<'a> {
-    key: &'a Key,
-    policy: &'a Policy,
+/// What a look at the store found, and how many flights had landed by then.
+struct Found<V> {
+    reading: Reading<V>,
+    judged: Judged<V>,
     landed: u64,
 }
 
-enum Landed<V: Value, S: Store<V>> {
-    Answer(Lookup<V, S>),
-    Alone,
+impl<V> Found<V> {
+    /// The same for a caller who has waited for somebody else's load: what is fresh is its result.
+    fn after_wait(mut self) -> Self {
+        if let Judged::Serve(hit) = &mut self.judged
+            && hit.served == Served::Fresh
+        {
+            hit.served = Served::Collapsed;
+        }
+        self
+    }
 }
 
 /// What the stored entry is good for.
@@ -396,6 +377,25 @@ enum Judged<V> {
     Serve(Hit<V>),
     Refresh(Hit<V>),
     Load,
+}
+
+/// The role of a caller who found nothing fresh.
+enum Entered<V: Value> {
+    Serve(Hit<V>),
+    Lead(Lead<Shared<V>>),
+    Follow(Follow<Shared<V>>),
+    Alone,
+    Own,
+}
+
+/// What a wait led to.
+enum Waited<V: Value, S: Store<V>> {
+    Answer(Lookup<V, S>),
+    Lead(Lead<Shared<V>>),
+    /// Look into the store again.
+    Look,
+    Alone,
+    GaveUp,
 }
 
 /// An alarm that goes away with the wait.
@@ -423,7 +423,7 @@ impl Drop for Alarm<'_> {
 impl<V> fmt::Debug for Shared<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Value { .. } => "Value",
+            Self::Value(..) => "Value",
             Self::Failed(_) => "Failed",
         })
     }

@@ -92,7 +92,7 @@ impl<S> CacheBuilder<S> {
     {
         Cache(Arc::new(Inner {
             store: self.store,
-            clock: self.clock.unwrap_or_else(|| SystemClock::new()),
+            clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
             flights: Flights::new(),
             solo: Solo::default(),
             observer: self.observer,
@@ -214,7 +214,9 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             return Ok(Stored::Refused(Reason::DoNotKeep));
         };
         if value.weight() > self.0.max_value {
-            self.remove(key).await?;
+            if mode == Mode::Replace {
+                self.remove(key).await?;
+            }
             return Ok(Stored::Refused(Reason::TooLarge));
         }
         let fence = Fence::direct(LoadId::next().number());
@@ -287,7 +289,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         self.0.flights.detach(|key| match &what {
             Removal::Keys(keys) => keys
                 .iter()
-                .any(|gone| gone == key || gone.is_base() && *gone == key.base_key()),
+                .any(|gone| gone == key || gone.as_bytes() == key.base_bytes()),
             Removal::Prefix(kind, prefix) => key.kind() == *kind && key.base().starts_with(prefix),
             Removal::Pattern(kind, pattern) => key.kind() == *kind && pattern.matches(key.base()),
             Removal::All => true,

@@ -145,12 +145,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             }
         };
         self.cache.0.solo.forget(&self.key);
-        let ok = stored == Stored::Stored;
-        self.land(Landing::Shared(Shared::Value {
-            entry,
-            stored: ok,
-            served: Served::Collapsed,
-        }));
+        self.land(Landing::Shared(Shared::Value(entry, Served::Collapsed)));
         stored
     }
 
@@ -158,11 +153,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
     fn keep_to_followers(mut self, value: V, meta: Meta, reason: Reason) -> Stored {
         let entry = Arc::new(Entry::new(meta, value, self.fence.clone()));
         self.cache.observe(&Event::Refused(&self.key, &reason));
-        self.land(Landing::Shared(Shared::Value {
-            entry,
-            stored: false,
-            served: Served::Collapsed,
-        }));
+        self.land(Landing::Shared(Shared::Value(entry, Served::Collapsed)));
         Stored::Refused(reason)
     }
 
@@ -193,8 +184,13 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             return Settled::Raise(failure);
         };
         let meta = spare.meta.throttled(now, self.throttle);
-        let entry = Entry::new(meta, spare.value.clone(), spare.fence.clone());
-        let entry = Arc::new(entry);
+        // The spare was valid when this load started, so its copy is fenced from there on. It keeps
+        // its place among the loads: an older one that still succeeds is the better answer.
+        let fence = Fence {
+            sequence: self.fence.sequence,
+            ..spare.fence.clone()
+        };
+        let entry = Arc::new(Entry::new(meta, spare.value.clone(), fence));
         // If this write fails or is fenced, the next caller tries again sooner; nothing else is lost.
         let put = self
             .cache
@@ -206,11 +202,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             self.cache.observe(&Event::StoreFailed(&error));
         }
         let served = Served::StaleError;
-        let shared = Shared::Value {
-            entry: Arc::clone(&entry),
-            stored: false,
-            served,
-        };
+        let shared = Shared::Value(Arc::clone(&entry), served);
         self.land(Landing::Shared(shared));
         Settled::Serve(Hit {
             entry,

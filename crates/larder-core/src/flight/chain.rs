@@ -59,7 +59,9 @@ impl Chain {
 
     /// The chain of whoever is running on this thread now.
     pub fn current() -> Self {
-        CURRENT.with_borrow(Clone::clone)
+        // A thread that is ending has no locals left, and its destructors may still ask a cache.
+        let current = CURRENT.try_with(|chain| chain.borrow().clone());
+        current.unwrap_or_default()
     }
 
     /// This chain and one more load, inside all others.
