@@ -105,6 +105,11 @@ impl<V> Entry<V> {
         self.verified.load(Ordering::Acquire)
     }
 
+    /// Makes a store look again, because another one may have looked before.
+    pub(crate) fn forget_verified(&mut self) {
+        *self.verified.get_mut() = 0;
+    }
+
     pub(crate) fn set_verified(&self, sequence: u64) {
         self.verified.store(sequence, Ordering::Release);
     }

@@ -1,50 +1,38 @@
 //! Which variants of a base key are stored.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::quality::RandomState;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::key::Key;
 
 /// The stored variants of each base key. Keys without a variant are not in here.
 ///
-/// The table calls this from within the lock of a shard, so nothing here calls the table.
-#[derive(Debug)]
+/// A base key is known by its digest, so that it takes no memory of its own; two that share one are
+/// told apart when they are read.
+#[derive(Debug, Default)]
 pub(super) struct Families {
-    shards: [Mutex<HashMap<Box<[u8]>, HashSet<Key, RandomState>, RandomState>>; 16],
-    hasher: RandomState,
+    shards: [Mutex<Shard>; SHARDS],
 }
 
-impl Default for Families {
-    fn default() -> Self {
-        Self {
-            shards: Default::default(),
-            hasher: RandomState::default(),
-        }
-    }
-}
+type Shard = HashMap<u128, HashSet<Key, RandomState>, RandomState>;
 
-type Family = HashMap<Box<[u8]>, HashSet<Key, RandomState>, RandomState>;
+const SHARDS: usize = 16;
 
 impl Families {
-    fn shard(&self, base: &[u8]) -> MutexGuard<'_, Family> {
-        let shard = self.hasher.hash_one(base) as usize % self.shards.len();
-        self.shards[shard]
+    fn shard(&self, base: u128) -> MutexGuard<'_, Shard> {
+        self.shards[base as usize % SHARDS]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn join(&self, key: &Key) {
-        if key.is_base() {
-            return;
-        }
-        let mut shard = self.shard(key.base_bytes());
-        if let Some(family) = shard.get_mut(key.base_bytes()) {
-            family.insert(key.clone());
-        } else {
-            shard.insert(key.base_bytes().into(), [key.clone()].into_iter().collect());
+        if !key.is_base() {
+            let base = xxh3_128(key.base_bytes());
+            let mut shard = self.shard(base);
+            shard.entry(base).or_default().insert(key.clone());
         }
     }
 
@@ -52,25 +40,24 @@ impl Families {
         if key.is_base() {
             return;
         }
-        let mut shard = self.shard(key.base_bytes());
-        if let Some(family) = shard.get_mut(key.base_bytes()) {
+        let base = xxh3_128(key.base_bytes());
+        let mut shard = self.shard(base);
+        if let Some(family) = shard.get_mut(&base) {
             family.remove(key);
             if family.is_empty() {
-                shard.remove(key.base_bytes());
+                shard.remove(&base);
             }
         }
     }
 
-    pub(super) fn has(&self, base: &Key) -> bool {
-        self.shard(base.base_bytes())
-            .contains_key(base.base_bytes())
-    }
-
+    /// The variants of `base`.
     pub(super) fn of(&self, base: &Key) -> Vec<Key> {
-        let shard = self.shard(base.base_bytes());
-        shard
-            .get(base.base_bytes())
-            .map(|family| family.iter().cloned().collect())
-            .unwrap_or_default()
+        let digest = xxh3_128(base.base_bytes());
+        let shard = self.shard(digest);
+        let family = shard.get(&digest).into_iter().flatten();
+        family
+            .filter(|key| key.base_bytes() == base.base_bytes())
+            .cloned()
+            .collect()
     }
 }

@@ -14,18 +14,15 @@ mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use self::expiry::Expiry;
-use self::families::Families;
 use self::purges::Purges;
-use self::table::{Slot, Table, Totals, Verdict};
+use self::table::{Bounds, Slot, Table, Verdict};
 use super::{Mode, Put, Reading, Removal, Size, Store};
 use crate::entry::{Entry, Fence, Meta};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::tag::Tag;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, Timestamp};
 use crate::value::Value;
 
 /// Entries in this process. Cheap to clone; all clones are one store.
@@ -40,12 +37,8 @@ pub struct Memory<V: Value>(Arc<Shared<V>>);
 
 pub(crate) struct Shared<V: Value> {
     table: Table<V>,
-    families: Arc<Families>,
-    expiry: Arc<Expiry>,
     purges: Purges,
     clock: Arc<dyn Clock>,
-    max_entry: usize,
-    totals: Arc<Totals>,
 }
 
 /// Builds a [`Memory`] store.
@@ -65,7 +58,8 @@ impl MemoryBuilder {
     }
 
     /// At most this many bytes, keys and bookkeeping included, as the values weigh themselves.
-    /// Default: 256 MiB.
+    /// Default: 256 MiB. One entry takes at most half of them, or of its shard in a store of more than
+    /// 64 MiB and 8,192 entries: see [`Store::max_weight`].
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -94,32 +88,20 @@ impl MemoryBuilder {
                 return Err(Error::new(ErrorKind::Config, detail));
             }
         }
-        let (families, expiry) = (Arc::<Families>::default(), Arc::<Expiry>::default());
-        let totals = Arc::<Totals>::default();
-        let bounds = table::Bounds {
+        let bounds = Bounds {
             entries: self.max_entries,
             bytes: self.max_bytes,
         };
-        let watch = table::Watch {
-            families: Arc::clone(&families),
-            expiry: Arc::clone(&expiry),
-            totals: Arc::clone(&totals),
-        };
-        let table = Table::new(bounds, watch);
         Ok(Memory(Arc::new(Shared {
-            max_entry: table.max_entry(),
-            table,
-            families,
-            expiry,
+            table: Table::new(bounds),
             purges: Purges::default(),
-            clock: self.clock.unwrap_or_else(|| SystemClock::new()),
-            totals,
+            clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
         })))
     }
 }
 
-impl<V: Value> Memory<V> {
-    /// A builder with the default bounds.
+impl Memory<()> {
+    /// A builder with the default bounds, of a store of any values.
     pub fn builder() -> MemoryBuilder {
         MemoryBuilder {
             max_entries: 100_000,
@@ -127,31 +109,27 @@ impl<V: Value> Memory<V> {
             clock: None,
         }
     }
+}
 
+impl<V: Value> Memory<V> {
     /// The entry of `key`, if it is there and valid, without an `async` detour.
     ///
     /// An entry under a base key stands for every variant that has none of its own.
     pub fn read(&self, key: &Key) -> Option<Arc<Entry<V>>> {
-        let shared = &*self.0;
-        if let Some(entry) = shared.valid(key) {
-            return Some(entry);
+        let own = self.0.valid(key);
+        if key.is_base() || own.as_ref().is_some_and(|entry| self.0.usable(entry)) {
+            return own;
         }
-        if key.is_base() {
-            None
-        } else {
-            shared.valid(&key.base_key())
-        }
+        self.0.valid(&key.base_key()).or(own)
     }
 
     /// All keys with a valid entry that may still be used, in any order. Takes time in proportion to
     /// the store; meant for people who look, not for requests.
     pub fn keys(&self) -> Vec<Key> {
-        let now = self.0.clock.now();
-        let live = |slot: &Slot<V>| now < slot.entry.meta.keep_until;
         self.0
             .table
             .iter()
-            .filter(|(_, slot)| live(slot))
+            .filter(|(key, slot)| self.0.usable(&slot.entry) && self.0.verify(key, slot))
             .map(|(key, _)| key)
             .collect()
     }
@@ -167,9 +145,15 @@ impl<V: Value> Shared<V> {
         None
     }
 
+    /// Whether the entry may still be used, for whatever its policy allowed.
+    fn usable(&self, entry: &Entry<V>) -> bool {
+        let until = entry.meta.keep_until;
+        until == Timestamp::NEVER || self.clock.now() < until
+    }
+
     /// Whether no purge has come that the load of this entry has not seen.
     ///
-    /// The answer is remembered in the slot. For an entry without tags it stays true, because the
+    /// The answer is remembered in the entry. For an entry without tags it stays true, because the
     /// other purges take the entry out of the table; for one with tags it stays true until the next
     /// purge of anything.
     fn verify(&self, key: &Key, slot: &Slot<V>) -> bool {
@@ -178,90 +162,84 @@ impl<V: Value> Shared<V> {
         if seen == now || (seen != 0 && slot.entry.meta.tags.is_empty()) {
             return true;
         }
-        // Once verified, an entry that is still in the table was neither removed nor cleared.
-        let valid = match seen {
-            0 => self.purges.allow(key, &slot.entry),
-            _ => self.purges.allow_tags(&slot.entry),
-        };
+        let valid = self.holds(key, &slot.entry);
         if valid {
             slot.entry.set_verified(now);
         }
         valid
     }
 
-    /// Takes `slot` out of the table, unless something newer has taken its place.
-    fn forget(&self, key: &Key, slot: &Slot<V>) {
-        let same = |now: &Slot<V>| Arc::ptr_eq(&now.entry, &slot.entry);
-        if self.table.remove_if(key, same).is_some() {
-            self.families.leave(key);
-            self.expiry.leave(key, &slot.entry.meta);
+    /// As [`verify`](Self::verify), without a memory.
+    fn holds(&self, key: &Key, entry: &Entry<V>) -> bool {
+        // Once verified, an entry that is still in the table was neither removed nor cleared.
+        match entry.verified() {
+            0 => self.purges.allow(key, entry),
+            _ => self.purges.allow_tags(entry),
         }
     }
 
+    /// Takes `slot` out of the table, unless something newer has taken its place.
+    fn forget(&self, key: &Key, slot: &Slot<V>) {
+        drop(self.table.remove_if(key, |now| now.is(slot)));
+    }
+
     fn put(&self, key: &Key, mut entry: Arc<Entry<V>>, mode: Mode) -> Put {
-        if entry.fence.is_direct() {
-            Arc::make_mut(&mut entry).fence.sequence = self.purges.sequence();
+        if entry.fence.is_direct() || entry.verified() != 0 {
+            let entry = Arc::make_mut(&mut entry);
+            entry.forget_verified();
+            if entry.fence.is_direct() {
+                entry.fence.sequence = self.purges.sequence();
+            }
+        }
+        // What is fenced already must not push out what is there and may be valid.
+        if !self.purges.allow(key, &entry) {
+            return Put::Fenced;
         }
         let slot = Slot::new(key, entry);
-        if slot.weight > self.max_entry {
-            // What was there is out of date from the moment that a newer value exists.
-            self.take(key);
-            return Put::TooLarge;
+        if slot.weight > self.table.max_entry() {
+            return self.turn_away(key, &slot, mode);
         }
-        let now = self.clock.now();
-        let outcome = self.table.put(key, &slot, |old| {
-            if mode == Mode::IfAbsent
-                && now < old.entry.meta.keep_until
-                && self.purges.allow(key, &old.entry)
-            {
+        let stored = self.table.put(key, &slot, |there| match there {
+            Some(old) if mode == Mode::IfAbsent && self.stands(key, old) => {
                 Verdict::Keep(Put::Exists)
-            } else if old.entry.fence.order > slot.entry.fence.order {
-                Verdict::Keep(Put::Superseded)
-            } else {
-                Verdict::Replace
             }
+            Some(old) if old.entry.fence.order > slot.entry.fence.order => {
+                Verdict::Keep(Put::Superseded)
+            }
+            _ => Verdict::Replace,
         });
-        let replaced = match outcome {
-            table::Outcome::Kept(put) => return put,
-            table::Outcome::Rejected => return Put::Fenced,
-            table::Outcome::Stored(replaced) => replaced,
-        };
-        if let Some(old) = &replaced {
-            self.expiry.leave(key, &old.entry.meta);
+        if let Err(kept) = stored {
+            return kept;
         }
-        self.families.join(key);
-        self.expiry.join(key, &slot.entry.meta);
         // The entry is in the table before the purges are asked: a purge that comes in between
         // either finds the entry, or is found here.
         if !self.verify(key, &slot) {
             self.forget(key, &slot);
             return Put::Fenced;
         }
-        self.sweep();
+        self.table.sweep(self.clock.now());
         Put::Stored
     }
 
-    /// Gives back the memory of a few entries that have expired.
-    fn sweep(&self) {
-        let now = self.clock.now();
-        for key in self.expiry.due(now) {
-            let gone = |slot: &Slot<V>| slot.entry.meta.keep_until <= now;
-            if let Some(slot) = self.table.remove_if(&key, gone) {
-                self.families.leave(&key);
-                drop(slot);
-            }
+    fn stands(&self, key: &Key, slot: &Slot<V>) -> bool {
+        self.usable(&slot.entry) && self.holds(key, &slot.entry)
+    }
+
+    /// The answer to a value that is too large. What was there is out of date from the moment that a
+    /// newer value exists, and goes.
+    fn turn_away(&self, key: &Key, slot: &Slot<V>, mode: Mode) -> Put {
+        if mode == Mode::Replace {
+            let older = |there: &Slot<V>| there.entry.fence.order <= slot.entry.fence.order;
+            drop(self.table.remove_if(key, older));
         }
+        Put::TooLarge
     }
 
     /// Removes one key, of whatever age. Whether something usable was removed.
     fn take(&self, key: &Key) -> bool {
-        let Some(slot) = self.table.remove(key) else {
-            return false;
-        };
-        self.families.leave(key);
-        self.expiry.leave(key, &slot.entry.meta);
-        let usable = self.clock.now() < slot.entry.meta.keep_until;
-        usable && self.purges.allow_tags(&slot.entry)
+        let taken = self.table.remove(key);
+        // The record of this very removal is against the key by now; only tags can have been before.
+        taken.is_some_and(|slot| self.usable(&slot.entry) && self.purges.allow_tags(&slot.entry))
     }
 
     /// Removes a key, and with a base key its variants. The purge is recorded first: a load that
@@ -270,7 +248,7 @@ impl<V: Value> Shared<V> {
         self.purges.remove(key);
         let mut removed = self.take(key);
         if key.is_base() {
-            for variant in self.families.of(key) {
+            for variant in self.table.variants(key) {
                 removed |= self.take(&variant);
             }
         }
@@ -280,24 +258,25 @@ impl<V: Value> Shared<V> {
     fn remove_where(&self, matches: impl Fn(&Key) -> bool) -> Vec<Key> {
         // Loads whose keys are not stored yet have no name here: one record fences them all.
         self.purges.fence_loads();
-        let mut bases: Vec<Key> = self
-            .table
-            .keys()
-            .filter(&matches)
-            .map(|k| k.base_key())
-            .collect();
+        let keys = self.table.iter().map(|(key, _)| key);
+        let mut bases: Vec<Key> = keys.filter(matches).map(|key| key.base_key()).collect();
         bases.sort_unstable();
         bases.dedup();
         bases.retain(|base| self.remove_key(base));
         bases
     }
 
+    /// Takes out the variants of a base key that has been stored.
+    fn remove_variants(&self, base: &Key) {
+        for variant in self.table.variants(base) {
+            self.purges.remove(&variant);
+            self.take(&variant);
+        }
+    }
+
     fn clear(&self) {
         self.purges.clear();
-        for (key, slot) in self.table.drain() {
-            self.families.leave(&key);
-            self.expiry.leave(&key, &slot.entry.meta);
-        }
+        self.table.clear();
     }
 }
 
@@ -322,20 +301,18 @@ impl<V: Value> Store<V> for Memory<V> {
     async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
         let keys = [base.base_key()]
             .into_iter()
-            .chain(self.0.families.of(base));
+            .chain(self.0.table.variants(base));
         let found = keys.filter_map(|key| self.0.valid(&key).map(|entry| (key, entry)));
         Ok(found.collect())
     }
 
     async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {
-        if key.is_base() && self.0.families.has(key) {
+        let put = self.0.put(key, entry, mode);
+        if put == Put::Stored && key.is_base() {
             // What is stored under a base key serves every variant, so their own have to go.
-            for variant in self.0.families.of(key) {
-                self.0.purges.remove(&variant);
-                self.0.take(&variant);
-            }
+            self.0.remove_variants(key);
         }
-        Ok(self.0.put(key, entry, mode))
+        Ok(put)
     }
 
     async fn remove(&self, what: Removal<'_>) -> Result<Vec<Key>> {
@@ -364,27 +341,8 @@ impl<V: Value> Store<V> for Memory<V> {
     }
 
     async fn count(&self, key: &Key, delta: i64, meta: Meta) -> Result<i64> {
-        let (now, fence) = (self.0.clock.now(), self.0.purges.sequence());
         loop {
-            let old = self
-                .0
-                .valid(key)
-                .filter(|entry| now < entry.meta.keep_until);
-            let start = match &old {
-                None => 0,
-                Some(entry) => entry.value.as_count().ok_or_else(|| not_a_counter(key))?,
-            };
-            let count = start.wrapping_add(delta);
-            let value = V::from_count(count).ok_or_else(|| not_a_counter(key))?;
-            let meta = old
-                .as_ref()
-                .map_or_else(|| meta.clone(), |entry| entry.meta.clone());
-            let fence = Fence {
-                sequence: fence,
-                ..Fence::default()
-            };
-            let entry = Arc::new(Entry::new(meta, value, fence));
-            if self.0.swap(key, old.as_ref(), entry) {
+            if let Some(count) = self.0.try_count(key, delta, &meta)? {
                 return Ok(count);
             }
         }
@@ -395,60 +353,69 @@ impl<V: Value> Store<V> for Memory<V> {
         Size {
             entries,
             bytes,
-            evicted: self.0.totals.evicted.load(Ordering::Relaxed),
+            evicted: self.0.table.evicted(),
         }
     }
 
     fn max_weight(&self) -> usize {
-        self.0.max_entry
+        self.0.table.max_entry()
     }
 }
 
 impl<V: Value> Shared<V> {
+    /// Counts once; `None` when somebody else changed the key meanwhile.
+    fn try_count(&self, key: &Key, delta: i64, meta: &Meta) -> Result<Option<i64>> {
+        // The sequence first, as for a load: a purge that comes now takes this count with it.
+        let sequence = self.purges.sequence();
+        let old = self.valid(key).filter(|entry| self.usable(entry));
+        let start = match &old {
+            None => Some(0),
+            Some(entry) => entry.value.as_count(),
+        };
+        let count = start.and_then(|start| start.checked_add(delta));
+        let count = count.ok_or_else(|| not_a_counter(key))?;
+        let value = V::from_count(count).ok_or_else(|| not_a_counter(key))?;
+        let meta = old.as_ref().map_or(meta, |entry| &entry.meta).clone();
+        let fence = Fence {
+            sequence,
+            order: old.as_ref().map_or(0, |entry| entry.fence.order),
+            ..Fence::default()
+        };
+        let entry = Arc::new(Entry::new(meta, value, fence));
+        Ok(self.swap(key, old.as_ref(), entry).then_some(count))
+    }
+
     /// Puts `new` in the place of `old`, if `old` is what is there.
     fn swap(&self, key: &Key, old: Option<&Arc<Entry<V>>>, new: Arc<Entry<V>>) -> bool {
         let slot = Slot::new(key, new);
-        let (now, mut raced) = (self.clock.now(), false);
-        let outcome = self.table.put(key, &slot, |there| {
-            raced = match old {
-                Some(old) => !Arc::ptr_eq(&there.entry, old),
-                None => now < there.entry.meta.keep_until,
+        let stored = self.table.put(key, &slot, |there| {
+            let same = match (old, there) {
+                (Some(old), Some(there)) => Arc::ptr_eq(old, &there.entry),
+                (Some(_), None) => false,
+                (None, there) => !there.is_some_and(|there| self.stands(key, there)),
             };
-            if raced {
-                Verdict::Keep(Put::Exists)
-            } else {
+            if same {
                 Verdict::Replace
+            } else {
+                Verdict::Keep(Put::Exists)
             }
         });
-        match outcome {
-            table::Outcome::Stored(replaced) => {
-                if let Some(old) = &replaced {
-                    self.expiry.leave(key, &old.entry.meta);
-                }
-                // A counter that vanished between the look and the swap starts anew at the next try.
-                let lost = replaced.is_none() && old.is_some();
-                if lost {
-                    self.forget(key, &slot);
-                    return false;
-                }
-                self.families.join(key);
-                self.expiry.join(key, &slot.entry.meta);
-                if self.verify(key, &slot) {
-                    return true;
-                }
-                self.forget(key, &slot);
-                // A purge came while counting: the count is as valid as the purge is recent.
-                true
-            }
-            _ => false,
+        if stored.is_err() {
+            return false;
         }
+        if !self.verify(key, &slot) {
+            // A purge came while this was being counted, and what was counted went with it.
+            self.forget(key, &slot);
+        }
+        self.table.sweep(self.clock.now());
+        true
     }
 }
 
 fn not_a_counter(key: &Key) -> Error {
     Error::new(
         ErrorKind::NotACounter,
-        format!("the value of {key} is no integer of 64 bits"),
+        format!("the value of {key} is no integer of its type, or would not be one any more"),
     )
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::quality::RandomState;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::entry::Entry;
 use crate::key::Key;
@@ -23,8 +24,8 @@ pub(super) struct Purges {
 
 #[derive(Debug, Default)]
 struct Records {
-    removed: Log<Box<[u8]>>,
-    bumped: Log<Tag>,
+    removed: Log,
+    bumped: Log,
     cleared: u64,
 }
 
@@ -57,13 +58,14 @@ impl Purges {
     }
 
     pub(super) fn remove(&self, key: &Key) {
-        self.record(|records, number| records.removed.note(key.as_bytes().into(), number));
+        let digest = key.digest();
+        self.record(|records, number| records.removed.note(digest, number));
     }
 
     pub(super) fn bump(&self, tags: &[Tag]) {
         self.record(|records, number| {
             for tag in tags {
-                records.bumped.note(tag.clone(), number);
+                records.bumped.note(xxh3_128(tag.as_bytes()), number);
             }
         });
     }
@@ -79,29 +81,30 @@ impl Purges {
 
     /// Whether no purge of the key, of a tag or of everything came after the entry's load started.
     pub(super) fn allow<V>(&self, key: &Key, entry: &Entry<V>) -> bool {
+        // A purge is published last, so a sequence that has not moved means that there was none, or
+        // one that is not over yet and will look for the entry.
+        let seen = entry.fence.sequence;
+        if self.sequence() == seen {
+            return true;
+        }
         let records = self.lock();
-        let removed = records.removed.latest(key.as_bytes());
-        let removed = if key.is_base() {
-            removed
-        } else {
-            removed.max(records.removed.latest(key.base_bytes()))
-        };
-        let latest = removed
-            .max(records.cleared)
-            .max(records.latest_bump(&entry.meta.tags));
-        latest <= entry.fence.sequence
+        records.removed.latest(|| key.digest()) <= seen
+            && records.removed.latest(|| xxh3_128(key.base_bytes())) <= seen
+            && records.cleared <= seen
+            && records.latest_bump(&entry.meta.tags) <= seen
     }
 
     /// As [`allow`](Self::allow), for an entry that its key still led to: only tags can be against it.
     pub(super) fn allow_tags<V>(&self, entry: &Entry<V>) -> bool {
-        self.lock().latest_bump(&entry.meta.tags) <= entry.fence.sequence
+        let tags = &entry.meta.tags;
+        tags.is_empty() || self.lock().latest_bump(tags) <= entry.fence.sequence
     }
 }
 
 impl Records {
     fn latest_bump(&self, tags: &[Tag]) -> u64 {
         tags.iter()
-            .map(|tag| self.bumped.latest(tag))
+            .map(|tag| self.bumped.latest(|| xxh3_128(tag.as_bytes())))
             .max()
             .unwrap_or(0)
     }
@@ -109,26 +112,20 @@ impl Records {
 
 /// The number of the latest purge of each thing, for the things purged last. What is no longer in
 /// here counts as purged at the floor: forgetting a record can make entries invalid, never valid.
-#[derive(Debug)]
-struct Log<T> {
-    latest: HashMap<T, u64, RandomState>,
+///
+/// Things are known by their digests, so that a record has one size however long the key. Two things
+/// with one digest are purged together, which again can make entries invalid only.
+#[derive(Debug, Default)]
+struct Log {
+    latest: HashMap<u128, u64, RandomState>,
     floor: u64,
-}
-
-impl<T> Default for Log<T> {
-    fn default() -> Self {
-        Self {
-            latest: HashMap::default(),
-            floor: 0,
-        }
-    }
 }
 
 /// How many purges are remembered one by one.
 const REMEMBERED: usize = 1 << 16;
 
-impl<T: std::hash::Hash + Eq> Log<T> {
-    fn note(&mut self, thing: T, number: u64) {
+impl Log {
+    fn note(&mut self, thing: u128, number: u64) {
         if self.latest.len() >= REMEMBERED {
             let mut numbers: Vec<u64> = self.latest.values().copied().collect();
             let middle = numbers.len() / 2;
@@ -143,11 +140,10 @@ impl<T: std::hash::Hash + Eq> Log<T> {
         self.latest.retain(|_, &mut latest| latest > number);
     }
 
-    fn latest<Q: ?Sized>(&self, thing: &Q) -> u64
-    where
-        T: std::borrow::Borrow<Q>,
-        Q: std::hash::Hash + Eq,
-    {
-        self.latest.get(thing).copied().unwrap_or(self.floor)
+    fn latest(&self, thing: impl FnOnce() -> u128) -> u64 {
+        if self.latest.is_empty() {
+            return self.floor;
+        }
+        self.latest.get(&thing()).copied().unwrap_or(self.floor)
     }
 }

@@ -1,9 +1,24 @@
-//! The table of entries: `quick_cache`, bounded by entries and by bytes at once.
+//! The table of entries, and the indexes that are kept in step with it.
+//!
+//! `quick_cache` holds the entries, bounded by number and by bytes at once. Beside it lie the variants
+//! of each base key and the seconds in which entries expire.
+//!
+//! # Invariants
+//!
+//! - A key in the table is in both indexes. It joins them before its entry can be read, so that a
+//!   removal of its base key finds whatever a reader may have found.
+//! - Whoever changes what a key leads to holds the key's stripe; only eviction does not, because it
+//!   hits other keys than the one that is being written. What was evicted leaves the indexes under its
+//!   own stripe afterwards, unless it is in the table again by then.
+//! - Locks are taken in the order stripe, shard of the table, shard of an index. Values die with none
+//!   of them held.
 
-use std::sync::Arc;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use foldhash::quality::RandomState;
+use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::expiry::Expiry;
@@ -11,6 +26,7 @@ use super::families::Families;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::store::Put;
+use crate::time::Timestamp;
 use crate::value::Value;
 
 /// What the table holds under a key.
@@ -29,6 +45,12 @@ impl<V: Value> Slot<V> {
         let value = entry.value.weight() + size_of::<Entry<V>>().saturating_sub(size_of::<V>());
         let weight = key.as_bytes().len() + value + tags + OVERHEAD;
         Self { entry, weight }
+    }
+}
+
+impl<V> Slot<V> {
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entry, &other.entry)
     }
 }
 
@@ -51,69 +73,79 @@ pub(super) struct Bounds {
 /// makes the whole store weigh [`Weigh::WHOLE`]. The sum of either share is then never above the
 /// whole, so both bounds hold, whatever the mix.
 #[derive(Clone, Copy, Debug)]
-struct Weigh(Bounds);
+struct Weigh {
+    entry: u64,
+    byte: u64,
+}
 
 impl Weigh {
-    const WHOLE: u64 = 1 << 44;
+    /// Large enough that rounding an entry's share down admits no entry too many.
+    const WHOLE: u64 = 1 << 60;
 
-    fn share(part: usize, of: usize) -> u64 {
-        let share = (part as u128 * u128::from(Self::WHOLE)).div_ceil(of as u128);
-        u64::try_from(share).unwrap_or(u64::MAX)
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            entry: (Self::WHOLE / bounds.entries as u64).max(1),
+            byte: Self::WHOLE.div_ceil(bounds.bytes as u64),
+        }
     }
 }
 
 impl<V> Weighter<Key, Slot<V>> for Weigh {
     fn weight(&self, _key: &Key, slot: &Slot<V>) -> u64 {
-        let entry = Self::WHOLE / self.0.entries as u64;
-        entry.max(Self::share(slot.weight, self.0.bytes)).max(1)
+        self.entry.max(self.byte.saturating_mul(slot.weight as u64))
     }
 }
 
-/// Keeps the indexes in step with evictions, and keeps what was evicted alive until the lock of its
-/// shard is released.
-#[derive(Clone, Debug)]
-pub(super) struct Watch {
-    pub(super) families: Arc<Families>,
-    pub(super) expiry: Arc<Expiry>,
-    pub(super) totals: Arc<Totals>,
+/// Collects what leaves the table during one write, so that it dies after the shard's lock.
+#[derive(Clone, Copy, Debug)]
+struct Watch;
+
+struct Fallout<V> {
+    first: Option<(Key, Slot<V>)>,
+    more: Vec<(Key, Slot<V>)>,
 }
 
-/// Running totals; readers may see them a moment late.
-#[derive(Debug, Default)]
-pub(super) struct Totals {
-    pub(super) bytes: AtomicU64,
-    pub(super) evicted: AtomicU64,
-}
-
-impl Totals {
-    fn add(&self, weight: usize) {
-        self.bytes.fetch_add(weight as u64, Ordering::Relaxed);
+impl<V> Default for Fallout<V> {
+    fn default() -> Self {
+        Self {
+            first: None,
+            more: Vec::new(),
+        }
     }
+}
 
-    fn subtract(&self, weight: usize) {
-        self.bytes.fetch_sub(weight as u64, Ordering::Relaxed);
+impl<V> Fallout<V> {
+    fn iter(&self) -> impl Iterator<Item = &(Key, Slot<V>)> {
+        self.first.iter().chain(&self.more)
     }
 }
 
 impl<V: Value> Lifecycle<Key, Slot<V>> for Watch {
-    type RequestState = Vec<Slot<V>>;
+    type RequestState = Fallout<V>;
 
-    fn on_evict(&self, state: &mut Vec<Slot<V>>, key: Key, slot: Slot<V>) {
-        self.families.leave(&key);
-        self.expiry.leave(&key, &slot.entry.meta);
-        self.totals.evicted.fetch_add(1, Ordering::Relaxed);
-        self.totals.subtract(slot.weight);
-        state.push(slot);
+    fn on_evict(&self, fallout: &mut Fallout<V>, key: Key, slot: Slot<V>) {
+        if fallout.first.is_none() {
+            fallout.first = Some((key, slot));
+        } else {
+            fallout.more.push((key, slot));
+        }
     }
 }
 
-type Inner<V> = Cache<Key, Slot<V>, Weigh, foldhash::quality::RandomState, Watch>;
+type Inner<V> = Cache<Key, Slot<V>, Weigh, RandomState, Watch>;
 
 pub(super) struct Table<V: Value> {
     cache: Inner<V>,
-    totals: Arc<Totals>,
+    families: Families,
+    expiry: Expiry,
+    stripes: [Mutex<()>; STRIPES],
+    hasher: RandomState,
+    bytes: AtomicU64,
+    evicted: AtomicU64,
     max_entry: usize,
 }
+
+const STRIPES: usize = 64;
 
 /// What to do about the slot that is there.
 pub(super) enum Verdict {
@@ -121,20 +153,11 @@ pub(super) enum Verdict {
     Keep(Put),
 }
 
-/// What became of a put.
-pub(super) enum Outcome<V> {
-    /// Stored, in the place of what was there.
-    Stored(Option<Slot<V>>),
-    Kept(Put),
-    /// A removal came in between.
-    Rejected,
-}
-
 /// Entries in one shard at most: beyond, a second shard lets more threads work at once.
 const SHARD: usize = 4096;
 
 impl<V: Value> Table<V> {
-    pub(super) fn new(bounds: Bounds, watch: Watch) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         let shards = (bounds.entries / SHARD).clamp(1, 64).next_power_of_two();
         // Eviction works shard by shard, so an entry must be small beside its shard.
         let shards = shards.min((bounds.bytes >> 25).max(1).next_power_of_two());
@@ -142,96 +165,161 @@ impl<V: Value> Table<V> {
             .estimated_items_capacity(bounds.entries.min(1 << 20))
             .weight_capacity(Weigh::WHOLE)
             .shards(shards)
-            // A store of a few entries has no room for a cold part: one entry is a large share of it.
-            .hot_allocation(if bounds.entries < 64 { 1.0 } else { 0.97 })
+            // A single entry weighs as much as the whole store and has to fit into the hot part.
+            .hot_allocation(if bounds.entries == 1 { 1.0 } else { 0.97 })
             .build()
             .unwrap_or_else(|_| unreachable!("both capacities are set"));
-        let totals = Arc::clone(&watch.totals);
-        let hasher = foldhash::quality::RandomState::default();
-        let cache = Cache::with_options(options, Weigh(bounds), hasher, watch);
+        let hasher = RandomState::default();
+        let cache = Cache::with_options(options, Weigh::new(bounds), hasher.clone(), Watch);
         let max_entry = bounds.bytes / cache.num_shards() / 2;
         Self {
             cache,
-            totals,
+            families: Families::default(),
+            expiry: Expiry::default(),
+            stripes: std::array::from_fn(|_| Mutex::default()),
+            hasher,
+            bytes: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             max_entry,
         }
     }
 
     /// The number of entries, and their weight in bytes.
     pub(super) fn size(&self) -> (u64, u64) {
-        (
-            self.cache.len() as u64,
-            self.totals.bytes.load(Ordering::Relaxed),
-        )
+        (self.cache.len() as u64, self.bytes.load(Ordering::Relaxed))
     }
 
+    /// How many entries were evicted so far.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// The largest weight of an entry, in bytes.
     pub(super) fn max_entry(&self) -> usize {
         self.max_entry
+    }
+
+    /// The variants of a base key that are in the table, and perhaps some that are about to be.
+    pub(super) fn variants(&self, base: &Key) -> Vec<Key> {
+        self.families.of(base)
+    }
+
+    fn stripe(&self, key: &Key) -> MutexGuard<'_, ()> {
+        let stripe = self.hasher.hash_one(key) as usize % STRIPES;
+        self.stripes[stripe]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Slot<V>> {
         self.cache.get(key)
     }
 
+    /// Stores `slot` if `judge`, who sees what is there, says so.
     pub(super) fn put(
         &self,
         key: &Key,
         slot: &Slot<V>,
-        judge: impl FnOnce(&Slot<V>) -> Verdict,
-    ) -> Outcome<V> {
-        let entered = self.cache.entry(key, None, |_, there| match judge(there) {
-            Verdict::Keep(put) => EntryAction::Retain(Outcome::Kept(put)),
-            Verdict::Replace => {
-                let old = std::mem::replace(there, slot.clone());
-                EntryAction::Retain(Outcome::Stored(Some(old)))
-            }
-        });
-        match entered {
-            EntryResult::Retained(outcome) => {
-                if let Outcome::Stored(Some(old)) = &outcome {
-                    self.totals.add(slot.weight);
-                    self.totals.subtract(old.weight);
+        judge: impl FnOnce(Option<&Slot<V>>) -> Verdict,
+    ) -> Result<(), Put> {
+        let (there, outcome) = {
+            let _stripe = self.stripe(key);
+            let there = self.cache.peek(key);
+            let outcome = match judge(there.as_ref()) {
+                Verdict::Keep(put) => Err(put),
+                Verdict::Replace => {
+                    self.families.join(key);
+                    self.expiry.join(key, &slot.entry.meta);
+                    Ok(self.insert(key, slot))
                 }
-                outcome
+            };
+            (there, outcome)
+        };
+        self.settle(key, &outcome?);
+        drop(there);
+        Ok(())
+    }
+
+    fn insert(&self, key: &Key, slot: &Slot<V>) -> Fallout<V> {
+        let mut fallout = Fallout::default();
+        // A key that was evicted lately enters among the hot entries, and if all of those have been
+        // read it is the first to leave them again. The second time it enters as any other key does,
+        // after room has been made for it.
+        for _ in 0..2 {
+            let before = fallout.iter().count();
+            self.bytes.fetch_add(slot.weight as u64, Ordering::Relaxed);
+            self.cache
+                .insert_with_lifecycle(key.clone(), slot.clone(), &mut fallout);
+            if !fallout.iter().skip(before).any(|(_, out)| out.is(slot)) {
+                break;
             }
-            EntryResult::Vacant(guard) => match guard.insert(slot.clone()) {
-                Ok(()) => {
-                    self.totals.add(slot.weight);
-                    Outcome::Stored(None)
-                }
-                Err(_) => Outcome::Rejected,
-            },
-            _ => unreachable!("the judge neither removes nor waits"),
+        }
+        fallout
+    }
+
+    /// Takes what a write pushed out from the books and the indexes.
+    fn settle(&self, written: &Key, fallout: &Fallout<V>) {
+        for (key, slot) in fallout.iter() {
+            self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
+            if key != written {
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+            }
+            self.unlink(key, slot);
         }
     }
 
-    pub(super) fn remove(&self, key: &Key) -> Option<Slot<V>> {
-        let (_, slot) = self.cache.remove(key)?;
-        self.totals.subtract(slot.weight);
-        Some(slot)
+    /// Takes an entry that has left the table out of the indexes, as far as no other entry of the
+    /// same key needs its places there.
+    fn unlink(&self, key: &Key, gone: &Slot<V>) {
+        let there = {
+            let _stripe = self.stripe(key);
+            let there = self.cache.peek(key);
+            if there.is_none() {
+                self.families.leave(key);
+            }
+            let now = there.as_ref().map(|slot| &slot.entry.meta);
+            if now.is_none_or(|now| !Expiry::same_second(now, &gone.entry.meta)) {
+                self.expiry.leave(key, &gone.entry.meta);
+            }
+            there
+        };
+        // It may have been removed meanwhile, and then dies here, after the lock.
+        drop(there);
     }
 
+    pub(super) fn remove(&self, key: &Key) -> Option<Slot<V>> {
+        self.remove_if(key, |_| true)
+    }
+
+    /// Removes a key whose slot meets the condition.
     pub(super) fn remove_if(
         &self,
         key: &Key,
         condition: impl FnOnce(&Slot<V>) -> bool,
     ) -> Option<Slot<V>> {
+        let _stripe = self.stripe(key);
         let (_, slot) = self.cache.remove_if(key, |slot| condition(slot))?;
-        self.totals.subtract(slot.weight);
+        self.families.leave(key);
+        self.expiry.leave(key, &slot.entry.meta);
+        self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
         Some(slot)
+    }
+
+    /// Gives back the memory of a few entries that have expired.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        for key in self.expiry.due(now) {
+            drop(self.remove_if(&key, |slot| slot.entry.meta.keep_until <= now));
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        for (key, slot) in self.cache.drain() {
+            self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
+            self.unlink(&key, &slot);
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, Slot<V>)> + '_ {
         self.cache.iter()
-    }
-
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.iter().map(|(key, _)| key)
-    }
-
-    pub(super) fn drain(&self) -> impl Iterator<Item = (Key, Slot<V>)> + '_ {
-        self.cache
-            .drain()
-            .inspect(|(_, slot)| self.totals.subtract(slot.weight))
     }
 }
