@@ -1,0 +1,78 @@
+"""How greenlets and coroutines wait for the engine; threads wait inside it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._native import Pending
+
+# A wait looks up this often even if nobody wakes it, as a thread does for signals.
+_LOOK = 0.1
+
+
+class GreenletPark:
+    """Lets the gevent hub run until `wake` is called, from any thread."""
+
+    def __init__(self, hub: Any) -> None:
+        from gevent.event import Event
+
+        self._event = Event()
+        self._watcher = hub.loop.async_()
+        self._watcher.start(self._event.set)
+
+    def wake(self) -> None:
+        self._watcher.send_ignoring_arg(None)
+
+    def wait(self) -> None:
+        self._event.wait(_LOOK)
+        self._event.clear()
+
+    def __del__(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+
+
+def greenlet_park() -> GreenletPark | None:
+    """What the caller waits by, if it is a greenlet of a gevent hub in this thread."""
+    gevent_hub = sys.modules.get("gevent._hub_local")
+    if gevent_hub is None:
+        return None
+    hub = gevent_hub.get_hub_if_exists()
+    # The hub itself cannot wait: it is what runs while others do.
+    if hub is None or sys.modules["greenlet"].getcurrent() is hub:
+        return None
+    return GreenletPark(hub)
+
+
+async def finish(pending: Pending, *, blocks: bool) -> Any:
+    """Awaits work of the engine on the running event loop.
+
+    A store that does I/O is polled on a thread of the loop's executor; waiting for somebody else's
+    load occupies no thread, so that a leader never lacks one.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            woken: asyncio.Future[None] = loop.create_future()
+
+            def wake(woken: asyncio.Future[None] = woken) -> None:
+                loop.call_soon_threadsafe(_set, woken)
+
+            if blocks:
+                done = await loop.run_in_executor(None, pending.poll, wake)
+            else:
+                done = pending.poll(wake)
+            if done is not None:
+                return done[0]
+            await woken
+    except asyncio.CancelledError:
+        pending.cancel()
+        raise
+
+
+def _set(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

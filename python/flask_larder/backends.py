@@ -1,0 +1,213 @@
+"""Stores, as `CACHE_TYPE` names them: cachelib's interface over the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import durations
+from ._native import Engine, Policy
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+__all__ = ["Backend", "NullCache", "SimpleCache"]
+
+_log = logging.getLogger("flask_larder")
+
+_WILD = ("*", "?", "\\")
+
+
+class Backend:
+    """A store with the interface that Flask-Caching's backends have.
+
+    Keys are texts. A view's key stands for all of its variants: `delete` removes them all, `get`
+    answers the only one there is. Timeouts are seconds, timedelta or text; None is the default
+    timeout, 0 is for ever, negative is "do not keep".
+    """
+
+    engine: Engine
+
+    def __init__(
+        self,
+        engine: Engine,
+        default_timeout: object = 300,
+        ignore_delete_many_errors: bool = False,
+    ) -> None:
+        self.engine = engine
+        self.default_timeout = durations.seconds(default_timeout, "default_timeout")
+        self.ignore_delete_many_errors = ignore_delete_many_errors
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Backend:
+        """Builds the store from a configuration."""
+        raise NotImplementedError
+
+    def _policy(self, timeout: object) -> Policy:
+        chosen = self.default_timeout if timeout is None else timeout
+        return Policy(durations.lifetime(chosen, "timeout"))
+
+    def _refused(self, key: Any, reason: str | None) -> None:
+        if reason is not None and reason.startswith("uncodable"):
+            _log.warning("%r is not kept: %s", key, reason)
+
+    def get(self, key: Any) -> Any:
+        """The value, or None."""
+        found = self.engine.get(key)
+        if found is not None:
+            return found[0]
+        return self._only_variant(key)
+
+    def _only_variant(self, key: Any) -> Any:
+        variants = self.engine.variants(key)
+        if len(variants) > 1:
+            _log.info("%r has %d variants: get() cannot know which is meant", key, len(variants))
+        return variants[0] if len(variants) == 1 else None
+
+    def has(self, key: Any) -> bool:
+        """Whether there is a value, None included."""
+        return self.engine.get(key) is not None or bool(self.engine.variants(key))
+
+    def set(self, key: Any, value: Any, timeout: object = None) -> bool:
+        """Stores a value. False if it cannot be kept."""
+        outcome = self.engine.set(key, value, self._policy(timeout))
+        self._refused(key, outcome[1])
+        return outcome[0] == "stored"
+
+    def add(self, key: Any, value: Any, timeout: object = None) -> bool:
+        """Stores a value where none is. False if one is there."""
+        stored, reason = self.engine.add(key, value, self._policy(timeout))
+        self._refused(key, reason)
+        return stored
+
+    def delete(self, key: Any) -> bool:
+        """Removes a key with all its variants. Whether it was there."""
+        return bool(self.engine.remove(key))
+
+    def get_many(self, *keys: Any) -> list[Any]:
+        """The values in order, None for what is not there."""
+        return [None if found is None else found[0] for found in self.engine.get_many(*keys)]
+
+    def get_dict(self, *keys: Any) -> dict[Any, Any]:
+        """The values by their keys, None for what is not there."""
+        return dict(zip(keys, self.get_many(*keys), strict=True))
+
+    def set_many(self, mapping: dict[Any, Any], timeout: object = None) -> list[Any]:
+        """Stores values. Answers the keys that were stored."""
+        return [key for key, value in mapping.items() if self.set(key, value, timeout)]
+
+    def delete_many(self, *keys: Any) -> list[Any]:
+        """Removes keys, and what matches those with a `*` or `?` in them. Answers what is gone.
+
+        A key that was not there is gone too, as Flask-Caching has it; of a pattern the answer has the
+        keys that were.
+        """
+        plain = [key for key in keys if not _is_pattern(key)]
+        gone: list[Any] = list(plain)
+        if plain:
+            self.engine.remove(*plain)
+        for pattern in keys:
+            if _is_pattern(pattern):
+                gone += self.engine.remove_pattern(pattern)
+        return gone
+
+    def delete_prefix(self, prefix: str) -> list[Any]:
+        """Removes every key that begins so. Answers them."""
+        return self.engine.remove_prefix(prefix)
+
+    def clear(self) -> bool:
+        """Removes everything of this cache, and nothing else in the store."""
+        self.engine.clear()
+        return True
+
+    def unlink(self, *keys: Any) -> list[Any]:
+        """As `delete_many`."""
+        return self.delete_many(*keys)
+
+    def inc(self, key: Any, delta: int = 1) -> int | None:
+        """Adds to a counter in one step. Answers its new value."""
+        return self.engine.count(key, delta, self._policy(None))
+
+    def dec(self, key: Any, delta: int = 1) -> int | None:
+        """Subtracts from a counter in one step. Answers its new value."""
+        return self.engine.count(key, -delta, self._policy(None))
+
+    def keys(self) -> Iterator[str]:
+        """The keys that are stored, where the store can list them."""
+        return iter(self.engine.keys() or ())
+
+
+def _is_pattern(key: Any) -> bool:
+    return isinstance(key, str) and any(sign in key for sign in _WILD)
+
+
+def _refuse_options(name: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"CACHE_OPTIONS has {option!r}, which {name} does not know "
+                f"(it knows {', '.join(known)})"
+            )
+
+
+class SimpleCache(Backend):
+    """Entries in the memory of each process, bounded by number and by bytes."""
+
+    def __init__(
+        self,
+        threshold: int = 500,
+        default_timeout: object = 300,
+        ignore_delete_many_errors: bool = False,
+        *,
+        max_bytes: int = 256 * 1024 * 1024,
+        max_value: int = 8 * 1024 * 1024,
+        on_event: Any = None,
+    ) -> None:
+        engine = Engine.memory(
+            max_entries=threshold, max_bytes=max_bytes, max_value=max_value, on_event=on_event
+        )
+        super().__init__(engine, default_timeout, ignore_delete_many_errors)
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Backend:
+        """Builds the store from CACHE_THRESHOLD, CACHE_MAX_BYTES and CACHE_MAX_VALUE."""
+        from . import config as settings
+
+        _refuse_options("SimpleCache", config["CACHE_OPTIONS"] or {}, ("threshold", "max_bytes"))
+        given = {
+            "threshold": settings.count(config, "CACHE_THRESHOLD"),
+            "max_bytes": settings.size(config, "CACHE_MAX_BYTES"),
+            "max_value": settings.size(config, "CACHE_MAX_VALUE"),
+        }
+        return cls(*args, **{**kwargs, **given, **(config["CACHE_OPTIONS"] or {})})
+
+
+class NullCache(Backend):
+    """Keeps nothing."""
+
+    def __init__(self, default_timeout: object = 300, **_ignored: Any) -> None:
+        super().__init__(Engine.null(), default_timeout)
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Backend:
+        """Builds the store; it has no options."""
+        return cls()
+
+    def has(self, key: Any) -> bool:
+        """False."""
+        return False
+
+    def delete(self, key: Any) -> bool:
+        """True, as Flask-Caching has it."""
+        return True
+
+
+BACKENDS: dict[str, type[Backend]] = {"SimpleCache": SimpleCache, "NullCache": NullCache}
+"""The stores by the names that CACHE_TYPE knows them by."""

@@ -1,0 +1,505 @@
+"""The cache object: what an application creates, configures and decorates with."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from flask import current_app
+from werkzeug.utils import import_string
+
+from . import _native, config as settings
+from ._native import Answer, CachedFunction, Engine, Key
+from .background import Background
+from .backends import BACKENDS, Backend
+from .callbacks import callback
+from .decorated import MISSING, Decorated, Options, Windows
+from .dialect import SAFE, Dialect
+from .functions import Function, FunctionOptions
+from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
+from .outcomes import Outcomes
+from .statistics import report
+from .steps import run, run_async
+from .vary import Inputs
+from .views import View, ViewOptions
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Registry(dict["Cache", Any]):
+    """The stores of one application by their caches; tells a cache when its store is exchanged."""
+
+    def __setitem__(self, cache: Cache, backend: Any) -> None:
+        super().__setitem__(cache, backend)
+        cache._disarm()
+
+
+class Cache:
+    """A cache for Flask applications.
+
+    >>> from flask import Flask
+    >>> app = Flask("shop")
+    >>> cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    >>> @cache.memoize(60)
+    ... def double(number):
+    ...     return 2 * number
+    >>> double(21)
+    42
+    """
+
+    dialect: Dialect = SAFE
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        with_jinja2_ext: bool = True,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        self.config = settings.checked(config)
+        self.with_jinja2_ext = with_jinja2_ext
+        self.source_check = False
+        self.hash_method: Callable[..., Any] = hashlib.sha256
+        self.enable_signals = False
+        self._decorated: list[Decorated] = []
+        self._background = Background()
+        self._outcomes = Outcomes(self)
+        self._log = logging.getLogger(self.dialect.log_name)
+        self._warned: set[str] = set()
+        self._fragments: Fragment | None = None
+        if app is not None:
+            self.init_app(app, config)
+
+    # Configuration.
+
+    def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
+        """Makes this the cache of `app`. Raises a ValueError for a wrong option, naming it."""
+        given = settings.checked(config)
+        merged = settings.merged(app.config, self.dialect, self.config, given)
+        merged["CACHE_DEFAULT_TIMEOUT"] = settings.default_timeout(merged)
+        self.app = app
+        self.source_check = merged["CACHE_SOURCE_CHECK"]
+        self.enable_signals = merged["CACHE_ENABLE_SIGNALS"]
+        self._configure_hashing(merged)
+        if self.with_jinja2_ext:
+            setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
+            app.jinja_env.add_extension(CacheExtension)
+        if app.secret_key and not merged["CACHE_SECRET"]:
+            merged["CACHE_SECRET"] = app.secret_key
+        self._warn(merged)
+        self._outcomes.init_app(app, merged)
+        self._set_cache(app, merged)
+
+    def _configure_hashing(self, config: dict[str, Any]) -> None:
+        method = config["CACHE_HASH_METHOD"] or hashlib.sha256
+        if not callable(method):
+            raise ValueError(
+                f"CACHE_HASH_METHOD={method!r} cannot be called (use one like hashlib.sha256)"
+            )
+        self.hash_method = method
+
+    def _warn(self, config: dict[str, Any]) -> None:
+        """Warns of a configuration that works and does not do what it seems to."""
+
+    def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
+        backend = self._build(app, config)
+        registry = app.extensions.setdefault("cache", Registry())
+        registry[self] = backend
+
+    def _build(self, app: Flask, config: dict[str, Any]) -> Any:
+        """The store that the configuration names."""
+        name = settings.type_name(config)
+        args, kwargs = list(config["CACHE_ARGS"]), {
+            "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
+            "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
+        }
+        if name in BACKENDS:
+            backend = BACKENDS[name].factory(app, config, args, kwargs)
+            return backend
+        if "." not in name:
+            raise settings.unknown_type(name, list(BACKENDS))
+        found: Any = import_string(name)
+        factory = found.factory if hasattr(found, "factory") else found
+        return factory(app, config, args, kwargs)
+
+    # The store of the moment.
+
+    def _app(self) -> Any:
+        return _native.current_app() or self.app
+
+    @property
+    def cache(self) -> Any:
+        """The store of the current application."""
+        app = _native.current_app() or self.app
+        return app.extensions["cache"][self]
+
+    def _engine(self) -> Engine:
+        return cast("Engine", self.cache.engine)
+
+    def _default_timeout(self) -> float | None:
+        timeout = self.cache.default_timeout
+        return None if timeout == 0 else timeout
+
+    # Direct use.
+
+    def get(self, key: str) -> Any:
+        """The value of `key`, or None. Of a view's key: this request's variant."""
+        backend = self.cache
+        if isinstance(backend, Backend):
+            variant = self._variant(backend, key)
+            if variant is not None:
+                return variant[0]
+        return backend.get(key)
+
+    def _variant(self, backend: Backend, key: str) -> tuple[Any] | None:
+        """What this request would get for a view's key, as a tuple of one."""
+        request = _native.current_request()
+        if request is None:
+            return None
+        for decorated in self._decorated:
+            if isinstance(decorated, View) and decorated.answers_to(key, request):
+                found = backend.engine.get(decorated.rule.key(request, key))
+                if found is not None:
+                    return (decorated.stored(found[0]),)
+        return None
+
+    def set(self, key: str, value: Any, timeout: object = None) -> Any:
+        """Stores a value; under a view's key it serves every variant. False if it cannot be kept."""
+        return self.cache.set(key, value, timeout=timeout)
+
+    def add(self, key: str, value: Any, timeout: object = None) -> Any:
+        """Stores a value where none is. False if one is there."""
+        return self.cache.add(key, value, timeout=timeout)
+
+    def has(self, key: str) -> bool:
+        """Whether there is a value, None included."""
+        return self.cache.has(key)
+
+    def delete(self, key: str) -> bool:
+        """Removes a key; a view's key with all its variants. Whether it was there."""
+        return self.cache.delete(key)
+
+    def delete_many(self, *keys: str) -> list[Any]:
+        """Removes keys, and what matches those with `*` or `?` in them. Answers what is gone."""
+        return self.cache.delete_many(*keys)
+
+    def delete_prefix(self, prefix: str) -> list[Any]:
+        """Removes every key that begins so. Answers them."""
+        return self.cache.delete_prefix(prefix)
+
+    def get_many(self, *keys: str) -> list[Any]:
+        """The values in order, None for what is not there."""
+        return self.cache.get_many(*keys)
+
+    def get_dict(self, *keys: str) -> dict[str, Any]:
+        """The values by their keys, None for what is not there."""
+        return self.cache.get_dict(*keys)
+
+    def set_many(self, mapping: Mapping[str, Any], timeout: object = None) -> list[Any]:
+        """Stores values. Answers the keys that were stored."""
+        return self.cache.set_many(mapping, timeout=timeout)
+
+    def clear(self) -> bool:
+        """Removes everything of this cache, and nothing else in the store."""
+        return self.cache.clear()
+
+    def unlink(self, *keys: str) -> Any:
+        """As `delete_many`, on a store that has a cheaper way in its own words."""
+        unlink = getattr(self.cache, "unlink", None)
+        return unlink(*keys) if callable(unlink) else self.delete_many(*keys)
+
+    def invalidate_tags(self, *tags: str) -> None:
+        """Makes every answer that carries one of these tags invalid, at once and in constant time."""
+        self._engine().bump([str(tag) for tag in tags], [])
+
+    # Decorators.
+
+    def cached(
+        self,
+        timeout: object = None,
+        key_prefix: str | Callable[..., str] = "view/%s",
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
+        response_filter: Callable[[Any], Any] | None = None,
+        query_string: bool | None = None,
+        hash_method: Callable[..., Any] | None = None,
+        cache_none: bool = False,
+        make_cache_key: Callable[..., str] | None = None,
+        source_check: bool | None = None,
+        response_hit_indication: bool = False,
+        *,
+        stale: object = None,
+        stale_on_error: object = None,
+        throttle: object = None,
+        wait: object = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
+        vary: Iterable[Any] | None = None,
+        default: Any = MISSING,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Caches what a view answers, by its path, its sorted query and its host.
+
+        All parameters up to `response_hit_indication` are Flask-Caching's. `stale` is how long an
+        expired answer is served while it is refreshed behind it, `stale_on_error` how long in place
+        of an error; `throttle` how long the view is left in peace after a failure; `wait` how long a
+        request waits for another's load. `tags` are names for `invalidate_tags`; `{name}` in one is
+        filled in from the view's arguments. `vary` says what else the answer depends on: header
+        names, `cookie()`, `query()`, callables. `default` is served when the first load fails.
+        """
+        options = ViewOptions(
+            timeout=timeout,
+            unless=callback(unless),
+            forced_update=callback(forced_update),
+            is_stale=callback(is_stale, leading=1),
+            response_filter=response_filter,
+            cache_none=cache_none,
+            windows=Windows(stale, stale_on_error, throttle, wait),
+            tags=tags,
+            default=default,
+            key_prefix=key_prefix,
+            query_string=query_string,
+            make_cache_key=make_cache_key,
+            source_check=source_check,
+            hash_method=hash_method,
+            response_hit_indication=response_hit_indication,
+            inputs=Inputs.declared(vary),
+        )
+
+        def decorator(function: Callable[P, R]) -> Callable[P, R]:
+            view = View(self, function, options)
+            return self._wrapped(view, view.readable_key)
+
+        return decorator
+
+    def memoize(
+        self,
+        timeout: object = None,
+        make_name: Callable[[str], str] | None = None,
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
+        response_filter: Callable[[Any], Any] | None = None,
+        hash_method: Callable[..., Any] | None = None,
+        cache_none: bool = False,
+        source_check: bool | None = None,
+        args_to_ignore: list[str] | None = None,
+        *,
+        stale: object = None,
+        stale_on_error: object = None,
+        throttle: object = None,
+        wait: object = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
+        vary: Iterable[Any] | None = None,
+        default: Any = MISSING,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Caches what a function answers, by its arguments.
+
+        `vary` takes callables whose values are part of the key besides the arguments: the tenant, the
+        language. The other parameters are those of `cached`.
+        """
+        inputs = Inputs.declared(vary)
+        if inputs.headers or inputs.cookies or inputs.parameters:
+            raise TypeError(
+                "memoize(vary=...) takes callables only (headers, cookies and query parameters "
+                "belong to a request: use cached)"
+            )
+        options = FunctionOptions(
+            timeout=timeout,
+            unless=callback(unless),
+            forced_update=callback(forced_update),
+            is_stale=callback(is_stale, leading=1),
+            response_filter=response_filter,
+            cache_none=cache_none,
+            windows=Windows(stale, stale_on_error, throttle, wait),
+            tags=tags,
+            default=default,
+            make_name=make_name,
+            hash_method=hash_method,
+            source_check=source_check,
+            args_to_ignore=list(args_to_ignore or ()),
+            values=inputs.values,
+        )
+
+        def decorator(function: Callable[P, R]) -> Callable[P, R]:
+            memoized = Function(self, function, options)
+            wrapper = self._wrapped(memoized, memoized.readable_key)
+            vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)
+            return wrapper
+
+        return decorator
+
+    def _wrapped(self, decorated: Decorated, make_cache_key: Any) -> Any:
+        """The callable that stands in the place of the function."""
+        function = decorated.function
+        wrapper: Any
+        if inspect.iscoroutinefunction(function) and self.dialect.awaitable:
+
+            async def answer_async(*args: Any, **kwargs: Any) -> Any:
+                return await run_async(decorated.steps(args, kwargs), function)
+
+            wrapper = answer_async
+        else:
+            plain = self._plain(function)
+
+            def answer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                return run(decorated.steps(args, kwargs), plain)
+
+            wrapper = CachedFunction(answer)
+        functools.update_wrapper(wrapper, function)
+        decorated.wrapper = wrapper
+        wrapper.uncached = function
+        wrapper.cache_timeout = decorated.options.timeout
+        decorated.offer_key(make_cache_key)
+        return wrapper
+
+    def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as one that blocks: a coroutine function by way of Flask's bridge."""
+        if not inspect.iscoroutinefunction(function):
+            return function
+
+        def bridged(*args: Any, **kwargs: Any) -> Any:
+            return self.app.ensure_sync(function)(*args, **kwargs)
+
+        return bridged
+
+    # Invalidation.
+
+    def delete_cached(
+        self, f: Callable[..., Any], path: str | None = None, query_args: Any = None, **view: Any
+    ) -> bool:
+        """Removes what a view answered, in every variant: for `path`, or for these view arguments."""
+        if path is None and view:
+            path = self._path_of(f, view)
+        return self.delete(f.make_cache_key(path=path, query_args=query_args))  # type: ignore[attr-defined]
+
+    def _path_of(self, f: Callable[..., Any], view: dict[str, Any]) -> str:
+        """The path that leads to a view with these arguments, decoded as a request's path is."""
+        from urllib.parse import unquote
+
+        from flask import url_for
+
+        functions = current_app.view_functions
+        endpoints = [
+            endpoint
+            for endpoint, function in functions.items()
+            if function is f or getattr(function, "__wrapped__", None) is f
+        ]
+        name = getattr(f, "__name__", "")
+        return unquote(url_for(endpoints[0] if endpoints else name, _external=False, **view))
+
+    def delete_memoized(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Removes what a memoized function answered: for these arguments, or altogether.
+
+        Of a bound method without arguments, what it answered for that instance.
+        """
+        function, receiver = self._memoized(f)
+        if not args and not kwargs:
+            function.forget(receiver)
+            return
+        if receiver is not None and (not args or args[0] is not receiver):
+            args = (receiver, *args)
+        self.delete(function.readable_key(None, *args, **kwargs))
+
+    def delete_memoized_verhash(self, f: Callable[..., Any], *_ignored: Any) -> None:
+        """Removes everything that a memoized function answered."""
+        function, receiver = self._memoized(f)
+        function.forget(receiver)
+
+    def _memoized(self, f: Any) -> tuple[Function, Any]:
+        if not callable(f):
+            kind = type(f).__name__
+            raise TypeError(f"delete_memoized takes a memoized function, not {kind}")
+        wrapper = getattr(f, "__func__", f)
+        for decorated in self._decorated:
+            if decorated.wrapper is wrapper and isinstance(decorated, Function):
+                return decorated, getattr(f, "__self__", None)
+        name = getattr(f, "__qualname__", repr(f))
+        raise TypeError(f"{name} is not memoized by this cache")
+
+    # Fragments.
+
+    def _render_fragment(
+        self, timeout: object, name: str, vary: list[Any], caller: Callable[[], str]
+    ) -> Any:
+        if self._fragments is None:
+            self._fragments = Fragment(self)
+        if timeout == "del":
+            from .jinja2ext import make_template_fragment_key
+
+            self.delete(make_template_fragment_key(name, vary))
+            return caller()
+        fragment = self._fragments
+        return run(fragment.steps((timeout, name, tuple(vary), caller), {}), fragment.function)
+
+    # What the decorated functions ask of their cache.
+
+    def _register(self, decorated: Decorated) -> None:
+        self._decorated.append(decorated)
+
+    def _disarm(self) -> None:
+        for decorated in self._decorated:
+            decorated.disarm()
+
+    def _may_arm(self, app: Any) -> bool:
+        return not self.enable_signals and not self._outcomes.wanted(app)
+
+    def _swallows(self, error: Exception) -> bool:
+        """Whether an error outside of the user's function is logged and the function called."""
+        if isinstance(error, OSError):
+            self._log.exception("the cache failed; the function is called instead")
+            return not self.app.debug
+        return False
+
+    def _joined(self, value: Any) -> Any:
+        return value
+
+    def _note_hit(self, decorated: Decorated, key: Key, answer: Answer) -> None:
+        self._outcomes.hit(decorated, key, answer)
+
+    def _note_miss(self, decorated: Decorated, key: Key, outcome: Any) -> None:
+        if outcome[1] is not None:
+            decorated.stats.count_pass(outcome[1])
+            self._warn_uncodable(decorated, outcome[1])
+        self._outcomes.miss(decorated, key, outcome)
+
+    def _note_pass(self, decorated: Decorated, reason: str) -> None:
+        decorated.stats.count_pass(reason)
+        self._warn_uncodable(decorated, reason)
+        self._outcomes.bypass(decorated, reason)
+
+    def _warn_uncodable(self, decorated: Decorated, reason: str) -> None:
+        """Says once what keeps a function from being cached at all."""
+        if not reason.startswith(("uncodable", "unkeyable", "stream")):
+            return
+        warning = f"{decorated.name}: {reason}"
+        if warning not in self._warned:
+            self._warned.add(warning)
+            self._log.warning("%s is called each time: %s", decorated.name, reason)
+
+    def _on_event(self, name: str, key: str | None, detail: str) -> None:
+        """Events of the engine that a person may want to know of."""
+        self._outcomes.events[name] = self._outcomes.events.get(name, 0) + 1
+        if name in ("store-failed", "load-failed"):
+            self._log.warning("%s%s: %s", name, f" for {key}" if key else "", detail)
+
+    # Looking at it.
+
+    def stats(self) -> dict[str, Any]:
+        """What caching did in this process: per function, and the store as a whole.
+
+        Each function has hits, misses, load_seconds, hit_seconds, bytes, seconds_saved and a verdict,
+        which says so when the cache costs more than it saves.
+        """
+        functions = {decorated.name: decorated.stats.as_dict() for decorated in self._decorated}
+        return report(functions, self._engine().size(), dict(self._outcomes.events), os.getpid())
+
+
+__all__ = ["Cache", "Options"]

@@ -1,0 +1,156 @@
+"""The configuration of one cache: read, checked and completed when it is built."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from . import durations
+from .dialect import Dialect
+
+DEFAULTS: dict[str, Any] = {
+    "CACHE_DEFAULT_TIMEOUT": 300,
+    "CACHE_IGNORE_ERRORS": False,
+    "CACHE_THRESHOLD": 500,
+    "CACHE_KEY_PREFIX": "flask_cache_",
+    "CACHE_MEMCACHED_SERVERS": None,
+    "CACHE_DIR": None,
+    "CACHE_OPTIONS": None,
+    "CACHE_ARGS": [],
+    "CACHE_NO_NULL_WARNING": False,
+    "CACHE_SOURCE_CHECK": False,
+    "CACHE_ENABLE_SIGNALS": False,
+    "CACHE_HASH_METHOD": None,
+    "CACHE_SERIALIZER": None,
+}
+"""Keys of Flask-Caching with the values that they have where nobody sets them."""
+
+OWN_DEFAULTS: dict[str, Any] = {
+    "CACHE_MAX_BYTES": 256 * 1024 * 1024,
+    "CACHE_MAX_VALUE": 8 * 1024 * 1024,
+    "CACHE_SECRET": None,
+    "CACHE_STATUS_HEADERS": None,
+}
+"""Keys that only Larder has."""
+
+_OTHERS = {
+    "CACHE_TYPE",
+    "CACHE_FILE_HASH_METHOD",
+    "CACHE_GCS_BUCKET",
+    "CACHE_MEMCACHED_PASSWORD",
+    "CACHE_MEMCACHED_USERNAME",
+    "CACHE_REDIS_CLUSTER",
+    "CACHE_REDIS_DB",
+    "CACHE_REDIS_HOST",
+    "CACHE_REDIS_PASSWORD",
+    "CACHE_REDIS_PORT",
+    "CACHE_REDIS_SENTINELS",
+    "CACHE_REDIS_SENTINEL_MASTER",
+    "CACHE_REDIS_SENTINEL_PASSWORD",
+    "CACHE_REDIS_URL",
+    "CACHE_UWSGI_NAME",
+}
+
+_KNOWN = DEFAULTS.keys() | OWN_DEFAULTS.keys() | _OTHERS
+
+_OLD_TYPES = {"simple": "SimpleCache", "null": "NullCache", "redis": "RedisCache"}
+
+
+def checked(config: object) -> dict[str, Any] | None:
+    """The dict that was handed in, or a ValueError that says what came instead."""
+    if config is None or isinstance(config, dict):
+        return config  # pyright: ignore[reportUnknownVariableType]
+    kind = type(config).__name__
+    raise ValueError(f"config is {kind} (use a dict of CACHE_ options, or None)")
+
+
+def merged(
+    app_config: Mapping[str, Any], dialect: Dialect, *given: dict[str, Any] | None
+) -> dict[str, Any]:
+    """One dict of the application's configuration, the given ones over it, and the defaults."""
+    config = dict(app_config)
+    for layer in given:
+        config.update(layer or {})
+    if dialect.careful:
+        for layer in given:
+            _refuse_unknown(layer or {})
+        _warn_unknown(app_config, dialect)
+    if "CACHE_TYPE" not in config:
+        config["CACHE_TYPE"] = dialect.default_type
+        if dialect.careful:
+            logging.getLogger(dialect.log_name).info(
+                "no CACHE_TYPE is set: answers are kept in the memory of each process"
+            )
+    for name, value in (DEFAULTS | OWN_DEFAULTS).items():
+        config.setdefault(name, list(value) if isinstance(value, list) else value)
+    return config
+
+
+def _refuse_unknown(layer: Mapping[str, Any]) -> None:
+    for name in layer:
+        if name.startswith("CACHE_") and name not in _KNOWN:
+            raise ValueError(f"{name} is no option of flask_larder{_hint(name, _KNOWN)}")
+
+
+def _warn_unknown(config: Mapping[str, Any], dialect: Dialect) -> None:
+    # An application's configuration is shared by all of its extensions, so a strange key may be
+    # somebody else's: that is worth a line in the log, not an error.
+    for name in config:
+        if name.startswith("CACHE_") and name not in _KNOWN:
+            hint = _hint(name, _KNOWN)
+            logging.getLogger(dialect.log_name).warning("%s is not an option%s", name, hint)
+
+
+def _hint(name: str, known: set[str] | dict[str, str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def unknown_type(name: str, known: list[str]) -> ValueError:
+    """The error for a CACHE_TYPE that nothing answers to."""
+    hint = _hint(name, set(known)) or f" (use one of {', '.join(sorted(known))}, or a dotted path)"
+    return ValueError(f"CACHE_TYPE={name!r} is no store{hint}")
+
+
+def type_name(config: Mapping[str, Any]) -> str:
+    """The configured type, older names brought up to date."""
+    name = config["CACHE_TYPE"]
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        raise ValueError(f"CACHE_TYPE is {kind} (use the name of a store, or a dotted path)")
+    return _OLD_TYPES.get(name, name)
+
+
+def default_timeout(config: Mapping[str, Any]) -> float:
+    """CACHE_DEFAULT_TIMEOUT in seconds; 0 is for ever."""
+    return durations.seconds(config["CACHE_DEFAULT_TIMEOUT"], "CACHE_DEFAULT_TIMEOUT")
+
+
+def count(config: Mapping[str, Any], name: str) -> int:
+    """A number of things, from 1 upwards."""
+    value = config[name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        kind = type(value).__name__
+        raise ValueError(f"{name}={value!r} is {kind} (use an int from 1 upwards)")
+    if value < 0:
+        raise ValueError(f"{name}={value!r} is negative (use an int from 1 upwards)")
+    # cachelib reads 0 as its own default of 500.
+    return value or 500
+
+
+_SIZES = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "B": 1}
+
+
+def size(config: Mapping[str, Any], name: str) -> int:
+    """A number of bytes: an int, or text such as "64MB"."""
+    value = config[name]
+    if isinstance(value, str):
+        text = value.strip().upper()
+        for unit, factor in _SIZES.items():
+            if text.endswith(unit) and text.removesuffix(unit).strip().isdigit():
+                return int(text.removesuffix(unit)) * factor or 1
+    elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ValueError(f'{name}={value!r} is no size (use a number of bytes, or text such as "64MB")')

@@ -1,0 +1,362 @@
+"""What views, functions and fragments have in common: how a cached call is answered."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from . import durations
+from ._native import Answer, Engine, FunctionStats, Key, Permit, Policy
+from .callbacks import Callback
+from .steps import Load, Lookup, Steps, Store
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+# The loads that the caller is in the middle of, innermost first. A context variable, because a load
+# may spread over threads and tasks, and one thread may be in the middle of many.
+_chain: ContextVar[tuple[int, ...]] = ContextVar("larder_chain", default=())
+
+MISSING: Any = object()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a policy, as they were given to a decorator."""
+
+    stale: object = None
+    stale_on_error: object = None
+    throttle: object = None
+    wait: object = None
+
+    def policy(self, timeout: float | None) -> Policy:
+        """A policy with this timeout (None is for ever) and these windows."""
+        given = {"throttle": self.throttle, "wait": self.wait}
+        return Policy(
+            timeout,
+            stale=durations.span(self.stale or 0, "stale"),
+            stale_on_error=durations.span(self.stale_on_error or 0, "stale_on_error"),
+            **{
+                name: durations.span(value, name)
+                for name, value in given.items()
+                if value is not None
+            },
+        )
+
+
+class Uncached(Exception):
+    """The call has no key, or must not have one: the function is called and nothing is stored."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass
+class Options:
+    """The options that all decorators share."""
+
+    timeout: object = None
+    unless: Callback | None = None
+    forced_update: Callback | None = None
+    is_stale: Callback | None = None
+    response_filter: Callable[[Any], Any] | None = None
+    cache_none: bool = False
+    windows: Windows = Windows()
+    tags: Iterable[str] | Callable[..., Iterable[str]] | None = None
+    default: Any = MISSING
+
+
+class Decorated:
+    """One cached function: its options, its counters, and how its calls are answered."""
+
+    # What kind of call it is, for logs and signals.
+    sort = "function"
+
+    def __init__(self, cache: Cache, function: Callable[..., Any], options: Options) -> None:
+        self.cache = cache
+        self.function = function
+        self.options = options
+        self.stats = FunctionStats()
+        self.wrapper: Any = None
+        self._offered: Any = None
+        self._armed: tuple[Any, Any] | None = None
+        self._signature: inspect.Signature | None = None
+        options.windows.policy(0 if options.timeout is None else self._seconds(options.timeout))
+        cache._register(self)
+
+    @property
+    def name(self) -> str:
+        """The function's name, as people find it in the source."""
+        function = self.function
+        return f"{function.__module__}.{function.__qualname__}"
+
+    def offer_key(self, make_cache_key: Any) -> None:
+        """Puts the key function on the wrapper, where people read and replace it."""
+        self._offered = make_cache_key
+        self.wrapper.make_cache_key = make_cache_key
+
+    def assigned_key(self) -> Any:
+        """The key function that somebody put in the place of ours, or None."""
+        if self.wrapper is None:
+            return None
+        assigned = getattr(self.wrapper, "make_cache_key", None)
+        return None if assigned is self._offered else assigned
+
+    def disarm(self) -> None:
+        """Lets no hit be answered natively until the next one was answered here."""
+        self._armed = None
+        if hasattr(self.wrapper, "disarm"):
+            self.wrapper.disarm()
+
+    # What a kind of decorated function answers for itself.
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        """The key of a call; raises Uncached when it has none."""
+        raise NotImplementedError
+
+    def outgoing(self, value: Any) -> Any:
+        """What a caller gets for a stored value."""
+        return value
+
+    def incoming(self, value: Any) -> Any:
+        """What is stored of a loaded value; raises Uncached when it must not be stored."""
+        return value
+
+    def signal(self, hit: bool, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Tells those who listen."""
+
+    def refresher(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any] | None:
+        """What calls the function again behind the answer, in a context of its own."""
+        raise NotImplementedError
+
+    def plan(self) -> tuple[Any, Callable[[Any], Any]] | None:
+        """The key rule and the response maker of plain hits, if they can be answered natively."""
+        return None
+
+    def armed(self, engine: Engine) -> None:
+        """Called after a hit or a store: lets the next plain hits be answered natively."""
+        app = self.cache._app()
+        if self._armed == (engine, app) or not hasattr(self.wrapper, "arm"):
+            return
+        options = self.options
+        plain = options.unless is None and options.forced_update is None
+        if not plain or options.is_stale is not None or self.assigned_key() is not None:
+            return
+        plan = self.plan() if self.cache._may_arm(app) else None
+        if plan is not None:
+            self._armed = (engine, app)
+            self.wrapper.arm(engine, app, plan[0], self.stats, plan[1])
+
+    # The algorithm.
+
+    def steps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
+        """How a call is answered."""
+        unless = self.options.unless
+        if unless is not None and unless(self.function, *args, **kwargs) is True:
+            self.stats.count_pass("bypass")
+            return (yield Load(args, kwargs))
+        try:
+            engine = self.cache._engine()
+            key = self.key(args, kwargs)
+            policy = self.policy(args, kwargs)
+            answer = yield from self._ask(engine, key, policy, args, kwargs)
+        except Uncached as uncached:
+            self.cache._note_pass(self, uncached.reason)
+            return (yield Load(args, kwargs))
+        except Exception as error:
+            if not self.cache._swallows(error):
+                raise
+            return (yield Load(args, kwargs))
+        return (yield from self._settle(_Call(self, engine, key, policy, args, kwargs), answer))
+
+    def _ask(
+        self,
+        engine: Engine,
+        key: Key,
+        policy: Policy,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Steps:
+        forced = self.options.forced_update
+        if forced is not None and forced(*args, **kwargs) is True:
+            return (yield Store(engine, lambda: engine.refresh(key, policy)))
+        answer: Answer = yield Lookup(engine, key, policy, _chain.get())
+        is_stale = self.options.is_stale
+        served = answer.kind in ("hit", "stale")
+        if served and is_stale is not None:
+            value = self.outgoing(answer.value)
+            if is_stale(value, *args, **kwargs) is True:
+                if answer.permit is not None:
+                    answer.permit.drop()
+                return (yield Store(engine, lambda: engine.refresh(key, policy)))
+        return answer
+
+    def _settle(self, call: _Call, answer: Answer) -> Steps:
+        if answer.kind == "pass":
+            self.cache._note_pass(self, answer.reason or "pass")
+            return (yield Load(call.args, call.kwargs))
+        if answer.kind == "failed":
+            self.signal(False, call.key, call.args, call.kwargs)
+            raise _copy_of(answer.error)
+        if answer.kind == "miss":
+            self.signal(False, call.key, call.args, call.kwargs)
+            return (yield from self._load(call, answer.permit))
+        if answer.kind == "stale":
+            self._refresh_behind(call, answer.permit)
+        self.signal(True, call.key, call.args, call.kwargs)
+        self.stats.count_hit(answer.served or "fresh", answer.cost, 0.0)
+        self.cache._note_hit(self, call.key, answer)
+        self.armed(call.engine)
+        return self.outgoing(answer.value)
+
+    def _load(self, call: _Call, permit: Any) -> Steps:
+        started = perf_counter()
+        token = _chain.set((permit.number, *_chain.get()))
+        try:
+            value = yield Load(call.args, call.kwargs)
+        except Exception as error:
+            _chain.reset(token)
+            return (yield from self._failed(call, permit, error))
+        except BaseException:
+            # The caller was cancelled, or the program ends: one of those who wait loads instead.
+            _chain.reset(token)
+            permit.drop()
+            raise
+        _chain.reset(token)
+        return (yield from self.store(call, permit, value, perf_counter() - started))
+
+    def store(self, call: _Call, permit: Any, value: Any, seconds: float) -> Steps:
+        """Stores what was loaded, if it may be, and answers what the caller gets."""
+        try:
+            value = self.cache._joined(value)
+            keep = self.incoming(value)
+            wanted = self.options.response_filter
+            if wanted is not None and not wanted(value):
+                raise Uncached("filtered")
+            if keep is None and not self.options.cache_none:
+                raise Uncached("filtered")
+            policy = self.policy_for(call.policy, value)
+        except Uncached as uncached:
+            permit.decline(uncached.reason)
+            self.stats.count_load(seconds, 0)
+            self.cache._note_miss(self, call.key, ("refused", uncached.reason, 0))
+            return value
+        except BaseException:
+            permit.drop()
+            raise
+        outcome = yield Store(call.engine, lambda: permit.store(keep, policy, seconds))
+        self.stats.count_load(seconds, outcome[2])
+        self.cache._note_miss(self, call.key, outcome)
+        self.armed(call.engine)
+        return value
+
+    def _failed(self, call: _Call, permit: Permit, error: Exception) -> Steps:
+        self.stats.count_error()
+        if self.options.default is not MISSING and not permit.has_previous:
+            default = self.options.default
+            yield Store(call.engine, lambda: permit.stand_in(default, call.policy))
+            return default
+        answer: Answer = yield Store(call.engine, lambda: permit.fail(error))
+        if answer.kind != "hit":
+            raise error
+        self.cache._note_hit(self, call.key, answer)
+        return self.outgoing(answer.value)
+
+    def _refresh_behind(self, call: _Call, permit: Any) -> None:
+        """Loads behind the answer that is being served."""
+        load = self.refresher(call.args, call.kwargs)
+        if load is None:
+            permit.drop()
+            return
+
+        def refresh() -> None:
+            started = perf_counter()
+            token = _chain.set((permit.number,))
+            try:
+                value = load()
+                value = self.cache._joined(value)
+                keep = self.incoming(value)
+                policy = self.policy_for(call.policy, value)
+                permit.store(keep, policy, perf_counter() - started)
+            except Uncached as uncached:
+                permit.decline(uncached.reason)
+            except Exception as error:
+                permit.fail(error)
+            finally:
+                _chain.reset(token)
+
+        self.cache._background.submit(refresh, permit.drop)
+
+    # Policies.
+
+    def _seconds(self, timeout: object) -> float | None:
+        return durations.lifetime(timeout, "timeout")
+
+    def timeout(self) -> float | None:
+        """The timeout in force: the wrapper's `cache_timeout`, else the cache's default."""
+        timeout = getattr(self.wrapper, "cache_timeout", self.options.timeout)
+        return self.cache._default_timeout() if timeout is None else self._seconds(timeout)
+
+    def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
+        """The policy of a call, its tags filled in from the arguments."""
+        policy = self.options.windows.policy(self.timeout())
+        tags = self.options.tags
+        if tags is None:
+            return policy
+        if callable(tags):
+            return policy.tagged([str(tag) for tag in tags(*args, **kwargs)])
+        names = [str(tag) for tag in tags]
+        if any("{" in name for name in names):
+            fields = self._arguments(args, kwargs)
+            names = [name.format_map(fields) for name in names]
+        return policy.tagged(names)
+
+    def policy_for(self, policy: Policy, value: Any) -> Policy:
+        """The policy that a loaded value is stored under."""
+        del value
+        return policy
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by the names of their parameters, defaults included."""
+        if self._signature is None:
+            self._signature = inspect.signature(self.function)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        fields = dict(bound.arguments)
+        for parameter in self._signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                fields.update(fields.pop(parameter.name))
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    decorated: Decorated
+    engine: Engine
+    key: Key
+    policy: Policy
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def _copy_of(error: Any) -> BaseException:
+    """Somebody else's error for one who waited: a copy, for each raise writes into the object."""
+    try:
+        twin = copy.copy(error)
+        if type(twin) is not type(error):
+            raise TypeError
+    except Exception:
+        twin = RuntimeError(f"the load that this call waited for failed: {error!r}")
+    twin.__cause__ = error
+    twin.__traceback__ = None
+    return twin
+
+
+_log = logging.getLogger("flask_larder")

@@ -1,0 +1,91 @@
+"""`{% cache timeout, "name", value, … %}` … `{% endcache %}` in templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import nodes
+from jinja2.ext import Extension
+from markupsafe import Markup
+
+from . import _native
+from .decorated import Decorated, Options, Windows
+
+if TYPE_CHECKING:
+    from jinja2.parser import Parser
+
+    from ._native import Key
+    from .cache import Cache
+
+JINJA_CACHE_ATTR_NAME = "_template_fragment_cache"
+
+_PREFIX = "_template_fragment_cache_"
+
+
+def make_template_fragment_key(fragment_name: str, vary_on: list[Any] | None = None) -> str:
+    """The key of a fragment as people read it: what `cache.delete` takes."""
+    if not vary_on:
+        return _PREFIX + fragment_name
+    return f"{_PREFIX}{fragment_name}_{'_'.join(str(value) for value in vary_on)}"
+
+
+class Fragment(Decorated):
+    """All fragments of one cache: the options are fixed, the key is the call."""
+
+    sort = "fragment"
+
+    def __init__(self, cache: Cache) -> None:
+        def fragment(_timeout: object, _name: str, _vary: tuple[Any, ...], render: Any) -> Any:
+            return Markup(render())
+
+        super().__init__(cache, fragment, Options(cache_none=True, windows=Windows()))
+
+    @property
+    def name(self) -> str:
+        """What the counters of the fragments stand under."""
+        return "template fragments"
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        _, name, vary, _ = args
+        return _native.fragment_key(make_template_fragment_key(name, list(vary)), vary)
+
+    def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        timeout = args[0]
+        seconds = self.cache._default_timeout() if timeout is None else self._seconds(timeout)
+        return self.options.windows.policy(seconds)
+
+    def refresher(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any] | None:
+        return None
+
+
+class CacheExtension(Extension):
+    """The `cache` tag.
+
+    The timeout comes first, then the fragment's name, then any values that its text depends on; the
+    commas may be left out. `'del'` as the timeout removes the fragment and renders it anew. Without
+    a name the template's name and the line of the tag stand in for it.
+    """
+
+    tags = {"cache"}  # noqa: RUF012 (Jinja reads a plain set)
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Reads one tag with its block."""
+        line = next(parser.stream).lineno
+        arguments = [parser.parse_expression()]
+        while parser.stream.current.type != "block_end":
+            parser.stream.skip_if("comma")
+            if parser.stream.current.type == "block_end":
+                break
+            arguments.append(parser.parse_expression())
+        default = nodes.Const(f"{parser.filename}{line}")
+        timeout, name, vary = arguments[0], (arguments[1:2] or [default])[0], arguments[2:]
+        body = parser.parse_statements(("name:endcache",), drop_needle=True)
+        call = self.call_method("_cache", [timeout, name, nodes.List(vary)])
+        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+
+    def _cache(
+        self, timeout: object, name: Any, vary: list[Any], caller: Callable[[], str]
+    ) -> str:
+        cache: Cache = getattr(self.environment, JINJA_CACHE_ATTR_NAME)
+        return cache._render_fragment(timeout, str(name), vary, caller)

@@ -1,0 +1,95 @@
+"""What the safe dialect stores: never what one user must not see of another's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask.ctx import RequestContext
+from flask.globals import request_ctx
+from flask.sessions import SecureCookieSession
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+
+from . import _native
+from .responses import status_of
+from .vary import Inputs
+
+
+def of_request(request: Any, inputs: Inputs, *, custom: bool) -> str | None:
+    """Why answers to this request are left alone; None when they may be cached."""
+    if custom:
+        return None
+    environ = request.environ
+    method, credentials = environ["REQUEST_METHOD"], "HTTP_AUTHORIZATION" in environ
+    reason = _native.askable(method, credentials, inputs.says_who)
+    if reason is None:
+        _watch_session()
+    return reason
+
+
+def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
+    """Why this answer is served and not stored; None when it may be."""
+    if not custom and not inputs.says_who and _session_was_touched():
+        return "session"
+    status = status_of(value)
+    if not _native.is_kept(status):
+        return f"status: {status}"
+    headers = _headers_of(value.get_response() if isinstance(value, HTTPException) else value)
+    if headers is None:
+        return None
+    keyed = [name.lower() for name in inputs.headers]
+    if inputs.cookies or inputs.values:
+        keyed.append("cookie")
+    return _native.shareable(list(headers), keyed)
+
+
+def _headers_of(value: Any) -> Any:
+    if isinstance(value, Response):
+        return value.headers
+    if isinstance(value, tuple) and len(value) >= 2:  # pyright: ignore[reportUnknownArgumentType]
+        extra = value[-1]  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(extra, dict | list | Headers):
+            return Headers(extra)  # pyright: ignore[reportUnknownArgumentType, reportArgumentType]
+    return None
+
+
+# Flask notes on the session object whether anything looked at it. What looked before the view ran (a
+# hook that loads the user, say) did not look for the view: the note is cleared before the view runs
+# and put back afterwards, because Flask itself goes by it when it writes `Vary: Cookie`.
+_TOUCHED = "_larder.session_touched"
+
+
+def _watch_session() -> None:
+    session = _session()
+    if session is not None and session.accessed and _notes(session):
+        request_ctx.request.environ[_TOUCHED] = True
+        session.accessed = False
+
+
+def _session_was_touched() -> bool:
+    session = _session()
+    if session is None:
+        return False
+    touched = bool(session.accessed)
+    if _TOUCHED in request_ctx.request.environ:
+        session.accessed = True
+    return touched
+
+
+def _notes(session: Any) -> bool:
+    """Whether accesses to this session are noted one by one.
+
+    Flask 3.1.3 and later note them for every session, earlier versions for their own; on others
+    `accessed` is always true, and then a view counts as one that looked.
+    """
+    return isinstance(getattr(RequestContext, "session", None), property) or isinstance(session, SecureCookieSession)
+
+
+def _session() -> Any:
+    """The session of this request, without touching it; None outside of a request."""
+    if not request_ctx:
+        return None
+    context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+    found = vars(context)
+    return found["_session"] if "_session" in found else found.get("session")

@@ -1,0 +1,102 @@
+"""One algorithm for callers that block and callers that await.
+
+What a cached call does is written once, as a generator that yields each step that may wait: an
+operation of the engine, or the user's function. A driver carries the steps out, here and now or by
+awaiting, and sends the results back in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ._native import Answer, Engine, Key, Policy
+from ._waiting import finish
+
+Steps = Generator["Lookup | Store | Load", Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Ask the engine what to do; may wait for somebody else's load. Gives an `Answer`."""
+
+    engine: Engine
+    key: Key
+    policy: Policy
+    chain: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Any other operation of the engine; may do I/O. Gives what it answers."""
+
+    engine: Engine
+    work: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Call the user's function. Gives what it returns."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def run(steps: Steps, function: Callable[..., Any]) -> Any:
+    """Carries the steps out on the caller's own thread."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, Load):
+                    result = function(*step.args, **step.kwargs)
+                elif isinstance(step, Lookup):
+                    result = step.engine.lookup(step.key, step.policy, step.chain)
+                else:
+                    result = step.work()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        steps.close()
+
+
+async def run_async(steps: Steps, function: Callable[..., Any]) -> Any:
+    """Carries the steps out on the running event loop."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await _await_step(step, function)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        steps.close()
+
+
+async def _await_step(step: Lookup | Store | Load, function: Callable[..., Any]) -> Any:
+    if isinstance(step, Load):
+        return await function(*step.args, **step.kwargs)
+    engine = step.engine
+    if isinstance(step, Lookup):
+        answer: Answer = await finish(
+            engine.lookup_soon(step.key, step.policy, step.chain), blocks=engine.blocks
+        )
+        return answer
+    if not engine.blocks:
+        return step.work()
+    # What runs there may call back into the user's code (pickling): it gets the caller's context.
+    context = copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, partial(context.run, step.work))

@@ -1,0 +1,84 @@
+"""What a view's answer depends on besides its path.
+
+    @cache.cached(60, vary=["Accept-Language", cookie("theme"), lambda: current_user.id])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Input", "Inputs", "cookie", "header", "query", "value"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing that an answer depends on. Made by `header`, `cookie`, `query` and `value`."""
+
+    sort: str
+    name: str = ""
+    compute: Callable[[], Any] | None = None
+
+
+def header(name: str) -> Input:
+    """A header of the request, by its name in any case."""
+    return Input("header", name)
+
+
+def cookie(name: str) -> Input:
+    """One cookie of the request; the others make no difference."""
+    return Input("cookie", name)
+
+
+def query(name: str) -> Input:
+    """One query parameter; with at least one of these, the others make no difference."""
+    return Input("query", name)
+
+
+def value(compute: Callable[[], Any]) -> Input:
+    """What `compute` answers while the request is being handled: the user, the tenant."""
+    return Input("value", compute=compute)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The declared inputs of one view, sorted out once."""
+
+    headers: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    values: tuple[Callable[[], Any], ...] = field(default=())
+
+    @classmethod
+    def declared(cls, vary: Iterable[Input | str | Callable[[], Any]] | None) -> Inputs:
+        """Reads a `vary=` list: texts are header names, callables are values."""
+        if isinstance(vary, str):
+            raise TypeError(f"vary={vary!r} is a str (use a list: vary=[{vary!r}])")
+        found: dict[str, list[Any]] = {"header": [], "cookie": [], "query": [], "value": []}
+        for item in vary or ():
+            if isinstance(item, Input):
+                found[item.sort].append(item.compute or item.name)
+            elif isinstance(item, str):
+                found["header"].append(item)
+            elif callable(item):
+                found["value"].append(item)
+            else:
+                kind = type(item).__name__
+                raise TypeError(
+                    f"vary has a {kind} (use a header name, cookie(), query() or a callable)"
+                )
+        return cls(*(tuple(found[sort]) for sort in ("header", "cookie", "query", "value")))
+
+    @property
+    def says_who(self) -> bool:
+        """Whether the key tells users apart, as far as one can see."""
+        names = {name.lower() for name in self.headers}
+        return bool(self.values or self.cookies or names & {"authorization", "cookie"})
+
+    @property
+    def wsgi_headers(self) -> list[str]:
+        """The headers by their names in a WSGI environment."""
+        names = (name.upper().replace("-", "_") for name in self.headers)
+        plain = ("CONTENT_TYPE", "CONTENT_LENGTH")
+        return [name if name in plain else f"HTTP_{name}" for name in names]

@@ -1,0 +1,332 @@
+//! One cache, as Python sees it: direct use by text, lookups by key.
+
+
+use larder_core::store::{Memory, Null, Removal};
+use larder_core::{AnyStore, Cache, ErrorKind, Event, Kind, Pattern, Store, Tag, Value};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::answer::{Answer, Outcome, chain_of, outcome};
+use crate::clock::process_clock;
+use crate::key::{Key, named, text_of};
+use crate::policy::Policy;
+use crate::value::PyValue;
+use crate::waiting::{Pending, run};
+
+pub(crate) type CoreCache = Cache<PyValue>;
+
+/// A store and everything that the engine decides about it. Cheap to share; one for each backend.
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct Engine {
+    pub(crate) cache: CoreCache,
+    /// Whether an operation may do I/O, so that the interpreter lock is released for it.
+    pub(crate) blocks: bool,
+}
+
+/// The engine's errors by Python's names: a setting is a `ValueError`, a counter that is none a
+/// `TypeError`, a store that fails an `OSError`.
+pub(crate) fn raise(error: larder_core::Error) -> PyErr {
+    match error.kind() {
+        ErrorKind::Config => PyValueError::new_err(error.to_string()),
+        ErrorKind::NotACounter | ErrorKind::Codec => PyTypeError::new_err(error.to_string()),
+        _ => PyOSError::new_err(error.to_string()),
+    }
+}
+
+impl Engine {
+    pub(crate) fn build(
+        store: impl Into<AnyStore<PyValue>>,
+        max_value: usize,
+        on_event: Option<Py<PyAny>>,
+    ) -> Self {
+        let store = store.into();
+        let blocks = store.may_block();
+        let builder = Cache::builder(store).clock(process_clock()).max_value(max_value);
+        let cache = match on_event {
+            Some(callback) => builder.observer(move |event: &Event<'_>| tell(&callback, event)),
+            None => builder,
+        }
+        .build();
+        Self { cache, blocks }
+    }
+
+    /// Runs one operation and gives its errors Python's names.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl Future<Output = larder_core::Result<T>> + Send,
+    ) -> PyResult<T> {
+        run(py, self.blocks, work)?.map_err(raise)
+    }
+
+    fn kept(&self, value: &Bound<'_, PyAny>) -> PyResult<Result<PyValue, larder_core::Reason>> {
+        match PyValue::keep(value) {
+            Ok(value) => Ok(Ok(value)),
+            Err(not_kept) => not_kept.into_reason().map(Err),
+        }
+    }
+}
+
+/// Hands an event to Python. Only what a person may want to know of goes there: hits, misses and
+/// stores are counted elsewhere.
+fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
+    let (name, key, detail) = match event {
+        Event::StoreFailed(error) => ("store-failed", None, error.to_string()),
+        Event::LoadFailed { key, hidden: true, error } => {
+            ("load-failed", Some(*key), error.to_string())
+        }
+        Event::Fenced(key) => ("fenced", Some(*key), String::new()),
+        Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
+        _ => return,
+    };
+    Python::try_attach(|py| {
+        let key = key.map(|key| key.to_string());
+        if let Err(error) = callback.call1(py, (name, key, detail)) {
+            error.write_unraisable(py, Some(callback.bind(py)));
+        }
+    });
+}
+
+fn keys_of(texts: &Bound<'_, PyTuple>) -> PyResult<Vec<larder_core::Key>> {
+    texts.iter().map(|text| named(&text)).collect()
+}
+
+#[pymethods]
+impl Engine {
+    /// Entries in this process, at most `max_entries` and at most `max_bytes`.
+    #[staticmethod]
+    #[pyo3(signature = (*, max_entries, max_bytes, max_value, on_event=None))]
+    fn memory(
+        max_entries: usize,
+        max_bytes: usize,
+        max_value: usize,
+        on_event: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let store: Memory<PyValue> = Memory::builder()
+            .max_entries(max_entries)
+            .max_bytes(max_bytes)
+            .clock(process_clock())
+            .build()
+            .map_err(raise)?;
+        Ok(Self::build(store, max_value, on_event))
+    }
+
+    /// Keeps nothing.
+    #[staticmethod]
+    fn null() -> Self {
+        Self::build(AnyStore::new(Null), usize::MAX, None)
+    }
+
+    /// Whether an operation may do I/O.
+    #[getter]
+    fn blocks(&self) -> bool {
+        self.blocks
+    }
+
+    /// What to do about `key` now. `chain` holds the numbers of the loads that the caller is in the
+    /// middle of, innermost first.
+    fn lookup(
+        &self,
+        py: Python<'_>,
+        key: &Key,
+        policy: &Policy,
+        chain: Vec<u64>,
+    ) -> PyResult<Answer> {
+        let lookup = self.cache.lookup_in(&key.0, &policy.0, || chain_of(&chain));
+        let lookup = run(py, self.blocks, lookup)?;
+        Answer::new(py, lookup, self.blocks)
+    }
+
+    /// As `lookup`, for a coroutine: answers something to await with `flask_larder._waiting.finish`.
+    fn lookup_soon(&self, key: &Key, policy: &Policy, chain: Vec<u64>) -> Pending {
+        let (cache, key, policy) = (self.cache.clone(), key.0.clone(), policy.0.clone());
+        let blocks = self.blocks;
+        Pending::new(blocks, async move {
+            let lookup = cache.lookup_in(&key, &policy, || chain_of(&chain)).await;
+            Python::attach(|py| {
+                let answer = Answer::new(py, lookup, blocks)?;
+                Ok(Py::new(py, answer)?.into_any())
+            })
+        })
+    }
+
+    /// A permit to load `key`, whatever is stored.
+    fn refresh(&self, py: Python<'_>, key: &Key, policy: &Policy) -> PyResult<Answer> {
+        let lookup = run(py, self.blocks, self.cache.refresh(&key.0, &policy.0))?;
+        Answer::new(py, lookup, self.blocks)
+    }
+
+    /// The fresh value of exactly this key as a tuple of one, or `None`.
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+        let key = named(key)?;
+        let entry = match self.cache.store().as_memory() {
+            Some(memory) => memory.read(&key).filter(|entry| {
+                entry.meta.freshness(self.cache.clock().now()) == larder_core::Freshness::Fresh
+            }),
+            None => self.run(py, self.cache.get_entry(&key))?,
+        };
+        entry.map(|entry| Ok((entry.value.give(py)?,))).transpose()
+    }
+
+    /// The fresh values of these keys: tuples of one, or `None`, in their order.
+    #[pyo3(signature = (*keys))]
+    fn get_many<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let keys = keys_of(keys)?;
+        let values = self.run(py, self.cache.get_many(&keys))?;
+        let list = PyList::empty(py);
+        for value in values {
+            match value {
+                Some(value) => list.append((value.give(py)?,))?,
+                None => list.append(py.None())?,
+            }
+        }
+        Ok(list)
+    }
+
+    /// The fresh values under a base key, that of the base key itself first.
+    fn variants<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let key = named(key)?;
+        let mut found = self.run(py, self.cache.variants(&key))?;
+        found.sort_by_key(|(key, _)| !key.is_base());
+        found.iter().map(|(_, entry)| entry.value.give(py)).collect()
+    }
+
+    /// Stores a value, whatever is there.
+    fn set(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        policy: &Policy,
+    ) -> PyResult<Outcome> {
+        let key = named(key)?;
+        match self.kept(value)? {
+            Err(reason) => Ok(("refused", Some(reason.to_string()), 0)),
+            Ok(value) => {
+                let weight = value.weight();
+                let stored = self.run(py, self.cache.put(&key, value, &policy.0))?;
+                Ok(outcome(stored, weight))
+            }
+        }
+    }
+
+    /// Stores a value only where none is. Answers whether it was stored, and a reason if the value
+    /// itself cannot be.
+    fn add(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        policy: &Policy,
+    ) -> PyResult<(bool, Option<String>)> {
+        let key = named(key)?;
+        match self.kept(value)? {
+            Err(reason) => Ok((false, Some(reason.to_string()))),
+            Ok(value) => Ok((self.run(py, self.cache.add(&key, value, &policy.0))?, None)),
+        }
+    }
+
+    /// Adds `delta` to a counter and answers its new value.
+    fn count(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        delta: i64,
+        policy: &Policy,
+    ) -> PyResult<i64> {
+        let key = named(key)?;
+        self.run(py, self.cache.count(&key, delta, &policy.0))
+    }
+
+    /// Removes keys with all their variants. Answers those of which something was there.
+    #[pyo3(signature = (*keys))]
+    fn remove<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let keys = keys_of(keys)?;
+        let removed = self.run(py, self.cache.remove_many(&keys))?;
+        removed.iter().map(|key| text_of(py, key)).collect()
+    }
+
+    /// Removes every key that begins with `prefix`, views and fragments included. Answers them.
+    fn remove_prefix<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let prefix = named(prefix)?;
+        let removal = Removal::Prefix(prefix.kind(), prefix.base());
+        let removed = self.run(py, self.cache.purge(removal))?;
+        removed.iter().map(|key| text_of(py, key)).collect()
+    }
+
+    /// Removes every key that matches `pattern` (`*`, `?`, backslash). Answers them.
+    fn remove_pattern<'py>(
+        &self,
+        py: Python<'py>,
+        pattern: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let text = named(pattern)?;
+        let pattern = Pattern::parse(text.base());
+        let removal = Removal::Pattern(text.kind(), &pattern);
+        let removed = self.run(py, self.cache.purge(removal))?;
+        removed.iter().map(|key| text_of(py, key)).collect()
+    }
+
+    /// Removes everything in this store's namespace.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, self.cache.clear())
+    }
+
+    /// Makes every entry with one of these tags invalid. `functions` are namespaces of memoized
+    /// functions, `names` are tags that people chose.
+    #[pyo3(signature = (names, functions=Vec::new()))]
+    fn bump(&self, py: Python<'_>, names: Vec<String>, functions: Vec<String>) -> PyResult<()> {
+        let names = names.iter().map(Tag::new);
+        let tags: Vec<Tag> = names.chain(functions.iter().map(Tag::function)).collect();
+        self.run(py, self.cache.bump(&tags))
+    }
+
+    /// The texts of the keys that people chose, where the store can list them; else `None`.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+        let Some(memory) = self.cache.store().as_memory() else { return Ok(None) };
+        let mut keys: Vec<larder_core::Key> =
+            memory.keys().iter().map(larder_core::Key::base_key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let user = keys.iter().filter(|key| key.kind() == Kind::User);
+        user.map(|key| text_of(py, key)).collect::<PyResult<_>>().map(Some)
+    }
+
+    /// The name of the store and what it holds.
+    fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let size = self.cache.store().size();
+        let dict = PyDict::new(py);
+        dict.set_item(intern!(py, "store"), Store::<PyValue>::name(self.cache.store()))?;
+        dict.set_item(intern!(py, "entries"), size.entries)?;
+        dict.set_item(intern!(py, "bytes"), size.bytes)?;
+        dict.set_item(intern!(py, "evicted"), size.evicted)?;
+        Ok(dict)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Engine {}>", Store::<PyValue>::name(self.cache.store()))
+    }
+}
+

@@ -1,0 +1,44 @@
+//! The engine of Larder for Python: `flask_larder._native`.
+//!
+//! What stands here answers questions that only Python can ask: how its objects become values and
+//! keys, how its threads, greenlets and event loops wait, and how Flask's request is read. Every
+//! decision about freshness, waiting and purges is the engine's.
+
+mod answer;
+mod arguments;
+mod clock;
+mod codec;
+mod context;
+mod engine;
+mod function;
+mod key;
+mod policy;
+mod signature;
+mod stats;
+mod value;
+mod view;
+mod waiting;
+
+use pyo3::prelude::*;
+
+/// The native half of `flask_larder`.
+#[pymodule(gil_used = true)]
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<answer::Answer>()?;
+    m.add_class::<answer::Permit>()?;
+    m.add_class::<engine::Engine>()?;
+    m.add_class::<function::CachedFunction>()?;
+    m.add_class::<key::Key>()?;
+    m.add_class::<policy::Policy>()?;
+    m.add_class::<signature::Signature>()?;
+    m.add_class::<stats::FunctionStats>()?;
+    m.add_class::<view::ViewKey>()?;
+    m.add_class::<waiting::Pending>()?;
+    arguments::register(m)?;
+    clock::register(m)?;
+    codec::register(m)?;
+    context::register(m)?;
+    value::register(m)?;
+    view::register(m)?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The keys of views: from the path that people see, and from what tells its variants apart.
+
+use larder_core::{Key as CoreKey, KeyWriter, Kind};
+use larder_http::key as rule;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use crate::arguments;
+use crate::key::Key;
+
+/// The key rule of one view.
+///
+/// The base key is the prefix with the path in it; the variant holds what the rule names: the host,
+/// the sorted query, headers, cookies, single query parameters and computed values.
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct ViewKey {
+    before: String,
+    /// What stands behind the path; `None` when the path is not in the key.
+    after: Option<String>,
+    host: bool,
+    query: bool,
+    /// Names in the order of the rule, as WSGI spells them (`HTTP_ACCEPT_LANGUAGE`).
+    headers: Vec<Py<PyString>>,
+    cookies: Vec<String>,
+    parameters: Vec<String>,
+    values: Vec<Py<PyAny>>,
+    /// Which function this is, where the prefix alone does not say it.
+    identity: Option<String>,
+}
+
+#[pymethods]
+impl ViewKey {
+    /// `before` and `after` are what stands around the path; `after` is `None` for a fixed key.
+    #[new]
+    #[pyo3(signature = (before, after, *, host=false, query=false, headers=Vec::new(),
+        cookies=Vec::new(), parameters=Vec::new(), values=Vec::new(), identity=None))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
+    fn new(
+        before: String,
+        after: Option<String>,
+        host: bool,
+        query: bool,
+        headers: Vec<Py<PyString>>,
+        cookies: Vec<String>,
+        parameters: Vec<String>,
+        values: Vec<Py<PyAny>>,
+        identity: Option<String>,
+    ) -> Self {
+        Self { before, after, host, query, headers, cookies, parameters, values, identity }
+    }
+
+    /// The key of `request`; of `base` instead of the prefix and the path, if it is given.
+    #[pyo3(name = "key", signature = (request, base=None))]
+    fn py_key(&self, request: &Bound<'_, PyAny>, base: Option<&str>) -> PyResult<Key> {
+        self.key(request, base).map(Key)
+    }
+}
+
+impl ViewKey {
+    pub(crate) fn key(&self, request: &Bound<'_, PyAny>, base: Option<&str>) -> PyResult<CoreKey> {
+        let variant = self.variant(request)?;
+        if let Some(base) = base {
+            return Ok(CoreKey::assemble(Kind::User, base.as_bytes(), variant.as_bytes()));
+        }
+        let mut whole = self.before.clone().into_bytes();
+        if let Some(after) = &self.after {
+            let path = request.getattr(intern!(request.py(), "path"))?;
+            whole.extend_from_slice(&text(&path)?);
+            whole.extend_from_slice(after.as_bytes());
+        }
+        Ok(CoreKey::assemble(Kind::User, &whole, variant.as_bytes()))
+    }
+
+    fn variant(&self, request: &Bound<'_, PyAny>) -> PyResult<KeyWriter> {
+        let py = request.py();
+        let mut writer = KeyWriter::new();
+        if let Some(identity) = &self.identity {
+            writer.text("view").text(identity);
+        }
+        let environ = request.getattr(intern!(py, "environ"))?.cast_into::<PyDict>()?;
+        if self.host {
+            write_host(&mut writer, &environ)?;
+        }
+        if self.query {
+            // WSGI does not tell an empty query from none.
+            let query = wire(&environ, intern!(py, "QUERY_STRING"))?.unwrap_or_default();
+            rule::query(&mut writer, Some(&query));
+        }
+        for name in &self.headers {
+            let name = name.bind(py);
+            writer.object("header").tuple(2).text(&name.to_cow()?);
+            match wire(&environ, name)? {
+                Some(value) => writer.bytes(&value),
+                None => writer.none(),
+            };
+        }
+        if !self.cookies.is_empty() {
+            let line = wire(&environ, intern!(py, "HTTP_COOKIE"))?.unwrap_or_default();
+            for name in &self.cookies {
+                rule::cookie(&mut writer, [("cookie", &line)].as_slice(), name);
+            }
+        }
+        if !self.parameters.is_empty() {
+            let query = wire(&environ, intern!(py, "QUERY_STRING"))?;
+            rule::query_only(&mut writer, query.as_deref(), &self.parameters);
+        }
+        for value in &self.values {
+            let value = value.bind(py).call0()?;
+            arguments::write(rule::value(&mut writer, "value"), &value).map_err(arguments::Unkeyable::into_py_err)?;
+        }
+        Ok(writer)
+    }
+}
+
+/// The bytes of a text, lone surrogates included.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let value = value.cast::<PyString>()?;
+    if let Ok(text) = value.to_cow() {
+        return Ok(text.into_owned().into_bytes());
+    }
+    let wide = value.call_method1("encode", ("utf-8", "surrogatepass"))?;
+    Ok(wide.cast::<PyBytes>()?.as_bytes().to_vec())
+}
+
+/// The host that the client asked for.
+fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = environ.py();
+    let scheme = environ.get_item(intern!(py, "wsgi.url_scheme"))?;
+    let scheme = scheme.map(|scheme| scheme.extract::<String>()).transpose()?;
+    let host = match environ.get_item(intern!(py, "HTTP_HOST"))? {
+        Some(host) => Some(host),
+        None => environ.get_item(intern!(py, "SERVER_NAME"))?,
+    };
+    let host = host.map(|host| text(&host)).transpose()?.unwrap_or_default();
+    rule::host(writer, scheme.as_deref(), &host);
+    Ok(())
+}
+
+/// A text of a WSGI environment as the bytes that the client sent (PEP 3333: each character is one).
+fn wire(environ: &Bound<'_, PyDict>, name: &Bound<'_, PyString>) -> PyResult<Option<Vec<u8>>> {
+    let Some(found) = environ.get_item(name)? else { return Ok(None) };
+    let found = found.cast_into::<PyString>()?;
+    let found = found.to_cow()?;
+    let byte = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
+    Ok(Some(found.chars().map(byte).collect()))
+}
+
+/// What `@cache.cached` of the safe dialect asks of a request before it looks for an answer: the name
+/// of the reason to leave the cache alone, or `None`. `keyed` says that the key tells users apart.
+#[pyfunction]
+fn askable(method: &str, authorization: bool, keyed: bool) -> Option<String> {
+    let fields: &[(&str, &str)] = if authorization { &[("authorization", "")] } else { &[] };
+    larder_http::storable::askable(method, fields, &|_| keyed).err().map(|reason| reason.to_string())
+}
+
+/// Why an answer with these headers must not be given to anybody else, or `None`. `keyed` are the
+/// names of the request's headers that the key holds, in lower case.
+#[pyfunction]
+fn shareable(headers: Vec<(String, String)>, keyed: Vec<String>) -> Option<String> {
+    let in_key = |name: &http::HeaderName| keyed.iter().any(|key| key == name.as_str());
+    let refused = larder_http::storable::shareable(headers.as_slice(), &in_key).err();
+    refused.map(|reason| reason.to_string())
+}
+
+/// Whether answers with this status are stored without being asked for.
+#[pyfunction]
+fn is_kept(status: u16) -> bool {
+    larder_http::storable::is_kept(status)
+}
+
+/// The key of a fragment: its readable text, and the values that it varies on.
+#[pyfunction]
+fn fragment_key(text: &Bound<'_, PyAny>, vary: Vec<Bound<'_, PyAny>>) -> PyResult<Key> {
+    let base = crate::key::named(text)?;
+    if vary.is_empty() {
+        return Ok(Key(base));
+    }
+    let mut writer = KeyWriter::new();
+    writer.text("fragment").tuple(vary.len());
+    for value in &vary {
+        arguments::write(&mut writer, value).map_err(arguments::Unkeyable::into_py_err)?;
+    }
+    Ok(Key(base.with_variant(&writer)))
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(askable, m)?)?;
+    m.add_function(wrap_pyfunction!(shareable, m)?)?;
+    m.add_function(wrap_pyfunction!(is_kept, m)?)?;
+    m.add_function(wrap_pyfunction!(fragment_key, m)?)
+}

@@ -1,0 +1,157 @@
+//! How Python callers wait: threads, greenlets, event loops.
+//!
+//! The engine's futures are polled on the caller's own thread. What is pending after the first poll
+//! waits without the interpreter lock: a thread sleeps, and looks for signals ten times a second; a
+//! greenlet lets its hub run; a coroutine awaits ([`Pending`]).
+
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// How often a sleeping thread looks for signals, so that Ctrl-C works.
+const SIGNALS: Duration = Duration::from_millis(100);
+
+/// Runs `future` to its end on this thread. `blocks` says that a poll may do I/O: the interpreter
+/// lock is then released for each of them.
+pub(crate) fn run<F>(py: Python<'_>, blocks: bool, future: F) -> PyResult<F::Output>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let mut future = std::pin::pin!(future);
+    let mut poll = |waker: &Waker| {
+        if blocks {
+            py.detach(|| future.as_mut().poll(&mut Context::from_waker(waker)))
+        } else {
+            future.as_mut().poll(&mut Context::from_waker(waker))
+        }
+    };
+    if let Poll::Ready(output) = poll(Waker::noop()) {
+        return Ok(output);
+    }
+    match greenlet_park(py)? {
+        Some(park) => {
+            let waker: Waker = Arc::new(Call(park.getattr(intern!(py, "wake"))?.unbind())).into();
+            loop {
+                if let Poll::Ready(output) = poll(&waker) {
+                    return Ok(output);
+                }
+                park.call_method0(intern!(py, "wait"))?;
+            }
+        }
+        None => {
+            let sleeper = Arc::<Sleeper>::default();
+            let waker: Waker = Arc::clone(&sleeper).into();
+            loop {
+                if let Poll::Ready(output) = poll(&waker) {
+                    return Ok(output);
+                }
+                py.detach(|| sleeper.sleep());
+                py.check_signals()?;
+            }
+        }
+    }
+}
+
+/// A thread that sleeps until it is woken.
+#[derive(Default)]
+struct Sleeper {
+    woken: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Sleeper {
+    fn sleep(&self) {
+        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut woken, _) = self
+            .bell
+            .wait_timeout_while(woken, SIGNALS, |woken| !*woken)
+            .unwrap_or_else(PoisonError::into_inner);
+        *woken = false;
+    }
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.bell.notify_one();
+    }
+}
+
+/// Wakes by calling a Python object, from whatever thread.
+struct Call(Py<PyAny>);
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        // An interpreter that is shutting down has nobody left to wake. An error is one of a loop
+        // that is closed already: the same.
+        Python::try_attach(|py| {
+            if let Err(error) = self.0.call0(py) {
+                error.write_unraisable(py, Some(self.0.bind(py)));
+            }
+        });
+    }
+}
+
+/// What a greenlet waits by, if this is one; `None` on a plain thread.
+fn greenlet_park(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    static FIND: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let find = FIND.get_or_try_init(py, || {
+        let module = py.import("flask_larder._waiting")?;
+        module.getattr("greenlet_park").map(Bound::unbind)
+    })?;
+    let park = find.bind(py).call0()?;
+    Ok((!park.is_none()).then_some(park))
+}
+
+type Work = Pin<Box<dyn Future<Output = PyResult<Py<PyAny>>> + Send>>;
+
+/// Work that a coroutine waits for. `flask_larder._waiting.finish` awaits it.
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct Pending {
+    work: Mutex<Option<Work>>,
+    blocks: bool,
+}
+
+impl Pending {
+    pub(crate) fn new<F>(blocks: bool, future: F) -> Self
+    where
+        F: Future<Output = PyResult<Py<PyAny>>> + Send + 'static,
+    {
+        Self { work: Mutex::new(Some(Box::pin(future))), blocks }
+    }
+
+    fn take(&self) -> Option<Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[pymethods]
+impl Pending {
+    /// Goes on as far as possible: answers `(result,)` at the end, `None` when `wake` will be called
+    /// once it is worth trying again.
+    fn poll(&self, py: Python<'_>, wake: Py<PyAny>) -> PyResult<Option<(Py<PyAny>,)>> {
+        let waker: Waker = Arc::new(Call(wake)).into();
+        // Taken out while it is polled: whoever cancels meanwhile finds nothing, and the end of the
+        // poll drops what nobody wants any more.
+        let Some(mut work) = self.take() else { return Ok(Some((py.None(),))) };
+        let mut poll = || work.as_mut().poll(&mut Context::from_waker(&waker));
+        match if self.blocks { py.detach(poll) } else { poll() } {
+            Poll::Ready(result) => result.map(|value| Some((value,))),
+            Poll::Pending => {
+                *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gives the work up: the caller was cancelled.
+    fn cancel(&self) {
+        drop(self.take());
+    }
+}
