@@ -96,7 +96,7 @@ local function put_base()
     if note ~= '' then
       redis.call('HSET', family, 'c', note)
       if life > 0 then
-        redis.call('PEXPIRE', family, math.max(life, mark))
+        redis.call('PEXPIRE', family, life)
       end
     end
     return

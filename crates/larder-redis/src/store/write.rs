@@ -228,7 +228,10 @@ fn restart(mode: Mode) -> Condition {
 
 /// How the script compares what is there.
 fn digest(identity: &[u8]) -> Vec<u8> {
-    sha1_smol::Sha1::from(identity).digest().to_string().into_bytes()
+    sha1_smol::Sha1::from(identity)
+        .digest()
+        .to_string()
+        .into_bytes()
 }
 
 /// The milliseconds that an entry lives from `now`; 0 is for ever.

@@ -1,0 +1,10 @@
+//! The store against a real server.
+
+mod contract;
+mod counters;
+mod faults;
+mod purges;
+mod server;
+mod strangers;
+mod support;
+mod trips;
