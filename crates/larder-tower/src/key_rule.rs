@@ -1,0 +1,284 @@
+//! Which answers are the same.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Uri};
+use larder_core::{Key, KeyPart, KeyWriter, Kind};
+use larder_http::key;
+
+type Write = Arc<dyn Fn(&Parts, &mut KeyWriter) -> bool + Send + Sync>;
+
+/// Says which requests have the same answer.
+///
+/// The path is the base key. To it comes, unless told otherwise, the method class (GET and HEAD share
+/// their answers), the scheme and the host as far as the request names them, and the whole query,
+/// sorted. What else an answer depends on has to be named here; an answer that says by `Vary` that it
+/// depends on more is served and not stored.
+///
+/// ```
+/// use larder_tower::KeyRule;
+///
+/// let rule = KeyRule::new()
+///     .header("accept-language")
+///     .cookie("theme")
+///     .query_except(["utm_source", "utm_medium"]);
+/// ```
+///
+/// A request that carries `Authorization` is left alone unless the key holds that header or says by
+/// [`user`](Self::user) who it is; one that carries cookies, unless some are named or
+/// [`ignore_cookies`](Self::ignore_cookies) says that none matters.
+#[derive(Clone, Debug)]
+pub struct KeyRule {
+    any_host: bool,
+    query: Query,
+    cookies: bool,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+enum Query {
+    All,
+    Only(Vec<String>),
+    Except(Vec<String>),
+}
+
+/// A part of the key beyond the path, the host and the query, in the order of kinds and names, so that
+/// the order in which a rule was written makes no difference.
+#[derive(Clone)]
+enum Part {
+    Header(HeaderName),
+    Cookie(String),
+    Value(String, Write),
+    User(Write),
+}
+
+impl Default for KeyRule {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KeyRule {
+    /// Path, host and query.
+    pub const fn new() -> Self {
+        Self {
+            any_host: false,
+            query: Query::All,
+            cookies: false,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Adds the values of a header.
+    ///
+    /// # Panics
+    ///
+    /// When `name` is no name of a header in lower case: that is a mistake in the program.
+    #[must_use]
+    pub fn header(self, name: &'static str) -> Self {
+        self.with(Part::Header(HeaderName::from_static(name)))
+    }
+
+    /// Adds the value of a cookie. All other cookies are then said not to matter.
+    #[must_use]
+    pub fn cookie(mut self, name: impl Into<String>) -> Self {
+        self.cookies = true;
+        self.with(Part::Cookie(name.into()))
+    }
+
+    /// Says that no answer depends on a cookie.
+    #[must_use]
+    pub fn ignore_cookies(mut self) -> Self {
+        self.cookies = true;
+        self
+    }
+
+    /// Only these parameters of the query make a difference.
+    #[must_use]
+    pub fn query_only<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.query = Query::Only(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// All parameters of the query but these make a difference.
+    #[must_use]
+    pub fn query_except<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.query = Query::Except(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// All hosts have the same answers.
+    #[must_use]
+    pub fn any_host(mut self) -> Self {
+        self.any_host = true;
+        self
+    }
+
+    /// Adds a value computed from the request, under a name of its own.
+    #[must_use]
+    pub fn value<T: KeyPart>(
+        self,
+        name: impl Into<String>,
+        compute: impl Fn(&Parts) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let write = move |request: &Parts, key: &mut KeyWriter| {
+            compute(request).write(key);
+            true
+        };
+        self.with(Part::Value(name.into(), Arc::new(write)))
+    }
+
+    /// Adds who asks, computed from the request: then each user has answers of their own, and a request
+    /// with `Authorization` or cookies may be answered from the cache.
+    ///
+    /// Where `compute` answers `None` nobody is known, and such a request is left alone as before.
+    #[must_use]
+    pub fn user<T: KeyPart>(
+        self,
+        compute: impl Fn(&Parts) -> Option<T> + Send + Sync + 'static,
+    ) -> Self {
+        let write = move |request: &Parts, key: &mut KeyWriter| {
+            let user = compute(request);
+            user.write(key);
+            user.is_some()
+        };
+        self.with(Part::User(Arc::new(write)))
+    }
+
+    fn with(mut self, part: Part) -> Self {
+        self.parts.retain(|other| other.order() != part.order());
+        self.parts.push(part);
+        self.parts
+            .sort_by(|one, other| one.order().cmp(&other.order()));
+        self
+    }
+
+    /// The key of a request, and what it holds.
+    pub(crate) fn key(&self, request: &Parts) -> (Key, Held) {
+        let mut variant = KeyWriter::new();
+        key::method_class(&mut variant);
+        if !self.any_host {
+            write_host(&mut variant, request);
+        }
+        let query = request.uri.query().map(str::as_bytes);
+        match &self.query {
+            Query::All => key::query(&mut variant, query),
+            Query::Only(names) => key::query_only(&mut variant, query, names),
+            Query::Except(names) => key::query_except(&mut variant, query, names),
+        }
+        let mut held = Held {
+            user: false,
+            cookies: self.cookies,
+        };
+        for part in &self.parts {
+            part.write(request, &mut variant, &mut held);
+        }
+        let path = path(request);
+        (
+            Key::assemble(Kind::View, path.as_bytes(), variant.as_bytes()),
+            held,
+        )
+    }
+
+    /// Whether the key holds this header of the request.
+    pub(crate) fn holds(&self, name: &HeaderName, held: Held) -> bool {
+        let is = |part: &Part| matches!(part, Part::Header(header) if header == name);
+        self.parts.iter().any(is)
+            || (name == HOST && !self.any_host)
+            || (name == COOKIE && (held.cookies || held.user))
+            || (name == AUTHORIZATION && held.user)
+    }
+
+    /// What caches further on have to know: the headers that the key holds, as `Vary` lists them.
+    pub(crate) fn vary(&self) -> Vec<HeaderName> {
+        let mut names: Vec<HeaderName> = Vec::new();
+        for part in &self.parts {
+            let name = match part {
+                Part::Header(name) => name.clone(),
+                Part::Cookie(_) => COOKIE,
+                Part::Value(..) | Part::User(_) => continue,
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+/// What the key of one request holds beyond what its rule names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    user: bool,
+    cookies: bool,
+}
+
+impl Part {
+    fn order(&self) -> (u8, &str) {
+        match self {
+            Self::Header(name) => (0, name.as_str()),
+            Self::Cookie(name) => (1, name),
+            Self::Value(name, _) => (2, name),
+            Self::User(_) => (3, ""),
+        }
+    }
+
+    fn write(&self, request: &Parts, variant: &mut KeyWriter, held: &mut Held) {
+        match self {
+            Self::Header(name) => key::header(variant, &request.headers, name),
+            Self::Cookie(name) => key::cookie(variant, &request.headers, name),
+            Self::Value(name, write) => {
+                write(request, key::value(variant, name));
+            }
+            Self::User(write) => held.user = write(request, variant.object("user")),
+        }
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::Value(name, _) => write!(f, "value {name}"),
+            Self::User(_) => f.write_str("user"),
+        }
+    }
+}
+
+/// The URI that the client asked for. A router nested in another one sees a shorter path; two of them
+/// behind one layer must not meet.
+#[cfg(feature = "axum")]
+fn asked(request: &Parts) -> &Uri {
+    let original = request.extensions.get::<axum::extract::OriginalUri>();
+    original.map_or(&request.uri, |original| &original.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn asked(request: &Parts) -> &Uri {
+    &request.uri
+}
+
+fn path(request: &Parts) -> &str {
+    asked(request).path()
+}
+
+fn write_host(variant: &mut KeyWriter, request: &Parts) {
+    let uri = asked(request);
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str().as_bytes(),
+        None => request
+            .headers
+            .get(HOST)
+            .map_or(&b""[..], HeaderValue::as_bytes),
+    };
+    key::host(variant, uri.scheme_str(), host);
+}
+
+/// Whether a request names more than one host; such a one is left alone.
+pub(crate) fn is_ambiguous(headers: &HeaderMap) -> bool {
+    headers.get_all(HOST).iter().nth(1).is_some()
+}

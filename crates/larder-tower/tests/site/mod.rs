@@ -1,0 +1,155 @@
+//! What the tests share: a clock moved by hand, a site that counts, and requests.
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use larder_core::store::Memory;
+use larder_core::time::{AlarmId, Alarms};
+use larder_core::{AnyStore, Cache, Clock, Timestamp};
+use larder_tower::{CacheLayer, CacheLayerBuilder, Page};
+use tower::ServiceExt;
+
+/// Stands still until it is moved.
+#[derive(Debug, Default)]
+pub(crate) struct HandClock(Mutex<(u64, Alarms)>);
+
+impl HandClock {
+    pub(crate) fn advance(&self, span: Duration) {
+        let due = {
+            let mut state = self.0.lock().unwrap();
+            state.0 += u64::try_from(span.as_millis()).unwrap();
+            let now = Timestamp::from_millis(state.0);
+            state.1.due(now)
+        };
+        due.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.lock().unwrap().0)
+    }
+
+    fn wake_at(&self, at: Timestamp, waker: Waker) -> AlarmId {
+        let mut state = self.0.lock().unwrap();
+        if Timestamp::from_millis(state.0) < at {
+            return state.1.add(at, waker);
+        }
+        drop(state);
+        waker.wake();
+        0
+    }
+
+    fn cancel(&self, alarm: AlarmId) {
+        self.0.lock().unwrap().1.cancel(alarm);
+    }
+}
+
+/// How often something happened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    /// Counts one more, and answers how many there were with it.
+    pub(crate) fn next(&self) -> usize {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A memory cache on a clock moved by hand, which starts at a million seconds.
+pub(crate) fn cache() -> (Cache<Page>, Arc<HandClock>) {
+    let clock = Arc::new(HandClock::default());
+    clock.advance(seconds(1_000_000));
+    let memory = Memory::builder().clock(clock.clone());
+    let store = AnyStore::from(memory.build::<Page>().unwrap());
+    (Cache::builder(store).clock(clock.clone()).build(), clock)
+}
+
+/// A layer with a ttl of a minute, on a clock moved by hand.
+pub(crate) fn layer(
+    with: impl FnOnce(CacheLayerBuilder) -> CacheLayerBuilder,
+) -> (CacheLayer, Arc<HandClock>) {
+    let (cache, clock) = cache();
+    let builder = CacheLayer::builder(seconds(60)).cache(cache);
+    (with(builder).build().unwrap(), clock)
+}
+
+/// A router that answers every path and method with what `handler` makes of the number of the call and
+/// the headers of the request, behind `layer`.
+pub(crate) fn site<R: IntoResponse>(
+    layer: &CacheLayer,
+    handler: impl Fn(usize, &HeaderMap) -> R + Clone + Send + Sync + 'static,
+) -> (Router, Count) {
+    let calls = Count::default();
+    let counted = calls.clone();
+    let answer = move |headers: HeaderMap| {
+        let (handler, counted) = (handler.clone(), counted.clone());
+        async move { handler(counted.next(), &headers).into_response() }
+    };
+    (Router::new().fallback(answer).layer(layer.clone()), calls)
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Read {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn cache_status(&self) -> &str {
+        self.header("cache-status")
+    }
+}
+
+pub(crate) async fn read(response: Response) -> Read {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Read {
+        status: head.status,
+        headers: head.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+pub(crate) async fn send(app: &Router, request: Request<Body>) -> Read {
+    read(app.clone().oneshot(request).await.unwrap()).await
+}
+
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::empty()).unwrap()
+}
+
+pub(crate) async fn get(app: &Router, path: &str) -> Read {
+    send(app, request("GET", path, &[])).await
+}
+
+pub(crate) async fn get_with(app: &Router, path: &str, headers: &[(&str, &str)]) -> Read {
+    send(app, request("GET", path, headers)).await
+}
