@@ -1,0 +1,207 @@
+//! Values as bytes, for stores outside the process.
+//!
+//! Plain data goes through the safe codec of `docs/FORMAT.md`, straight from the objects and straight
+//! into them. Everything else is a pickle, and only where every entry is sealed.
+
+mod check;
+mod read;
+mod write;
+
+use std::fmt;
+
+use larder_core::codec::{Codec, Item, Reader, Safe, Writer};
+use larder_core::{Error, ErrorKind, Result};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyModule};
+
+use crate::value::{NotKept, Outward, PyValue, Types};
+
+pub(crate) use read::build;
+pub(crate) use write::{magnitude, surrogates};
+
+/// The name under which a pickle stands in the safe codec.
+const PICKLE: &str = "pickle";
+
+/// The codec of the Flask face. It has the number of the safe codec, for it writes nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PyCodec {
+    sealed: bool,
+}
+
+impl PyCodec {
+    /// A codec; `sealed` says whether every entry that reaches it was sealed, and every one that it
+    /// writes will be. Without a seal it neither makes nor loads a pickle.
+    pub(crate) const fn new(sealed: bool) -> Self {
+        Self { sealed }
+    }
+
+    /// The bytes of a pickle that was made in this process. What is plain data after all, and was
+    /// pickled for the sake of what it shares, goes the safe way.
+    fn encode_pickled(
+        self,
+        py: Python<'_>,
+        pickled: &crate::value::Pickled,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let start = out.len();
+        let made_here = pickled.is_plain_container();
+        if made_here {
+            let limit = 16 * pickled.with_bytes(py, <[u8]>::len) + write::SLACK;
+            let object = pickled.load(py).map_err(failed)?;
+            if write::value(&object, limit, out).is_ok() {
+                return Ok(());
+            }
+            out.truncate(start);
+        }
+        if !self.sealed {
+            return Err(write::not_plain(pickled.type_name()));
+        }
+        pickled.with_bytes(py, |bytes| put_pickle(bytes, out))
+    }
+
+    fn encode_object(
+        self,
+        object: &Bound<'_, PyAny>,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let start = out.len();
+        let refused = match write::value(object, limit, out) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        out.truncate(start);
+        if !self.sealed {
+            return Err(refused);
+        }
+        let pickled = crate::value::Pickled::dump(object).map_err(not_kept)?;
+        pickled.with_bytes(object.py(), |bytes| put_pickle(bytes, out))
+    }
+}
+
+fn put_pickle(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let mut writer = Writer::new(out);
+    writer.opaque(PICKLE, bytes);
+    writer.finish()
+}
+
+impl Codec<PyValue> for PyCodec {
+    fn id(&self) -> u8 {
+        Safe::ID
+    }
+
+    fn encode(&self, value: &PyValue, out: &mut Vec<u8>) -> Result<()> {
+        match value.outward() {
+            Outward::Coded(payload) => {
+                out.extend_from_slice(payload);
+                Ok(())
+            }
+            Outward::Count(count) => {
+                let mut writer = Writer::new(out);
+                writer.int(count);
+                writer.finish()
+            }
+            Outward::Object(object) => {
+                let limit = write::limit(larder_core::Value::weight(value));
+                attached(|py| self.encode_object(object.bind(py), limit, out))
+            }
+            Outward::Pickled(pickled) => attached(|py| self.encode_pickled(py, pickled, out)),
+        }
+    }
+
+    fn decode(&self, payload: &[u8]) -> Result<PyValue> {
+        let mut reader = Reader::new(payload);
+        if let Item::Opaque { codec, bytes } = reader.item()? {
+            reader.finish()?;
+            return self.decode_pickle(codec, bytes);
+        }
+        let needs_python = check::payload(payload)?;
+        if let Some(count) = count(payload) {
+            return Ok(<PyValue as larder_core::Value>::from_count(count).expect("a counter"));
+        }
+        if needs_python {
+            attached(|py| build(py, payload).map(drop).map_err(failed))?;
+        }
+        Ok(PyValue::coded(payload))
+    }
+}
+
+impl PyCodec {
+    fn decode_pickle(self, codec: &str, bytes: &[u8]) -> Result<PyValue> {
+        if codec != PICKLE {
+            let detail = format!("the payload is of codec {codec:?} (only {PICKLE:?} is known)");
+            return Err(Error::new(ErrorKind::Codec, detail));
+        }
+        if !self.sealed {
+            let detail = "a pickle in an entry that was not sealed is not loaded \
+                          (set SECRET_KEY or CACHE_SECRET)";
+            return Err(Error::new(ErrorKind::Codec, detail));
+        }
+        Ok(PyValue::unsealed(bytes))
+    }
+}
+
+/// The number of a payload that is one integer of 64 bits.
+pub(crate) fn count(payload: &[u8]) -> Option<i64> {
+    match Reader::new(payload).item() {
+        Ok(Item::Int(count)) => Some(count),
+        _ => None,
+    }
+}
+
+/// Runs `work` with the interpreter, which may be shutting down.
+fn attached<T>(work: impl for<'py> FnOnce(Python<'py>) -> Result<T>) -> Result<T> {
+    Python::try_attach(work).unwrap_or_else(|| {
+        Err(Error::new(
+            ErrorKind::Codec,
+            "the interpreter is shutting down",
+        ))
+    })
+}
+
+/// An exception as the engine's error.
+fn failed(error: impl Into<PyErr>) -> Error {
+    let error = error.into();
+    Error::new(ErrorKind::Codec, error.to_string()).caused_by(error)
+}
+
+fn not_kept(refused: NotKept) -> Error {
+    match refused {
+        NotKept::Raised(error) => failed(error),
+        other => Error::new(ErrorKind::Codec, other.to_string()),
+    }
+}
+
+/// A value encoded and decoded.
+pub(crate) fn round_trip(value: &PyValue, sealed: bool) -> Result<PyValue> {
+    let codec = PyCodec::new(sealed);
+    let mut bytes = Vec::new();
+    codec.encode(value, &mut bytes)?;
+    codec.decode(&bytes)
+}
+
+fn raise(error: impl fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The bytes of an object of plain data in the safe codec.
+#[pyfunction]
+fn encode<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let mut out = Vec::new();
+    write::value(object, usize::MAX, &mut out).map_err(raise)?;
+    Ok(PyBytes::new(object.py(), &out))
+}
+
+/// The object of bytes in the safe codec.
+#[pyfunction]
+fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    check::payload(payload).map_err(raise)?;
+    Types::get(py)?;
+    build(py, payload)
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(encode, m)?)?;
+    m.add_function(wrap_pyfunction!(decode, m)?)
+}
