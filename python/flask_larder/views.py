@@ -15,7 +15,7 @@ from ._native import Key, Page, Policy, ViewKey
 from .decorated import Decorated, Options, Uncached
 from .durations import lifetime
 from .rebuilt import rebuilt_request
-from .responses import CachedResponse, page_of, respond
+from .responses import CachedResponse, page_of, respond, responder
 from .signals import cache_view_hit, cache_view_miss
 from .source import source_of
 from .vary import Inputs
@@ -193,7 +193,7 @@ class View(Decorated):
         source = options.source_check or self.cache.source_check
         if custom or source or not self.cache.dialect.careful:
             return None
-        return self.rule, respond
+        return self.rule, responder(self.cache._app())
 
     def answers_to(self, key: str, request: Any) -> bool:
         """Whether `key` is what people call this view's answer to this request."""

@@ -24,7 +24,7 @@ pub(crate) type CoreLookup = Lookup<PyValue, AnyStore<PyValue>>;
 /// "miss" (load, then settle `permit`), "pass" (call the function and store nothing; `reason` says
 /// why) or "failed" (the load that this caller waited for raised `error`).
 #[pyclass(frozen, get_all, module = "flask_larder._native")]
-pub struct Answer {
+pub(crate) struct Answer {
     kind: &'static str,
     value: Option<Py<PyAny>>,
     permit: Option<Py<Permit>>,
@@ -116,7 +116,7 @@ fn raised(py: Python<'_>, failure: &Failure) -> Py<PyAny> {
 /// The right and the duty to load. Settle it by `store`, `decline` or `fail`; dropping it lets one of
 /// those who wait load instead.
 #[pyclass(frozen, module = "flask_larder._native")]
-pub struct Permit {
+pub(crate) struct Permit {
     permit: Mutex<Option<CorePermit>>,
     blocks: bool,
     number: u64,

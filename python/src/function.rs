@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::signature::{NoKey, Signature};
 use crate::stats::FunctionStats;
 use crate::value::{Page, PyValue};
-use crate::view::ViewKey;
+use crate::view::{ViewKey, environ_of};
 
 /// A function whose answers are cached.
 ///
@@ -174,10 +174,11 @@ impl Plan {
             },
             Rule::View(view) => {
                 let Some(request) = current_request(py)? else { return Ok(None) };
-                if !may_be_cached(&request)? {
+                let environ = environ_of(&request)?;
+                if !may_be_cached(&environ)? {
                     return Ok(None);
                 }
-                view.get().key(&request, None)?
+                view.get().key_in(&request, &environ, None)?
             }
         };
         let Some(entry) = self.fresh(&key) else { return Ok(None) };
@@ -197,16 +198,9 @@ impl Plan {
 
 /// Whether answers to this request come from the cache without a closer look: GET or HEAD, and no
 /// credentials.
-fn may_be_cached(request: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = request.py();
-    let environ = request.getattr(intern!(py, "environ"))?.cast_into::<PyDict>()?;
-    let method = environ.get_item(intern!(py, "REQUEST_METHOD"))?;
-    let safe = match &method {
-        Some(method) => {
-            let method = method.cast::<PyString>()?.to_cow()?;
-            method == "GET" || method == "HEAD"
-        }
-        None => false,
-    };
+fn may_be_cached(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let py = environ.py();
+    let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else { return Ok(false) };
+    let safe = matches!(method.cast::<PyString>()?.to_str()?, "GET" | "HEAD");
     Ok(safe && !environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?)
 }

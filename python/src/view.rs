@@ -25,8 +25,8 @@ pub struct ViewKey {
     cookies: Vec<String>,
     parameters: Vec<String>,
     values: Vec<Py<PyAny>>,
-    /// Which function this is, where the prefix alone does not say it.
-    identity: Option<String>,
+    /// Which function this is, where the prefix alone does not say it; written in advance.
+    identity: KeyWriter,
 }
 
 #[pymethods]
@@ -47,6 +47,11 @@ impl ViewKey {
         values: Vec<Py<PyAny>>,
         identity: Option<String>,
     ) -> Self {
+        let mut written = KeyWriter::new();
+        if let Some(identity) = identity {
+            written.text("view").text(&identity);
+        }
+        let identity = written;
         Self { before, after, host, query, headers, cookies, parameters, values, identity }
     }
 
@@ -59,50 +64,68 @@ impl ViewKey {
 
 impl ViewKey {
     pub(crate) fn key(&self, request: &Bound<'_, PyAny>, base: Option<&str>) -> PyResult<CoreKey> {
-        let variant = self.variant(request)?;
+        let environ = environ_of(request)?;
+        self.key_in(request, &environ, base)
+    }
+
+    /// As `key`, for a caller that has the request's environment at hand.
+    pub(crate) fn key_in(
+        &self,
+        request: &Bound<'_, PyAny>,
+        environ: &Bound<'_, PyDict>,
+        base: Option<&str>,
+    ) -> PyResult<CoreKey> {
+        let variant = self.variant(request, environ)?;
         if let Some(base) = base {
             return Ok(CoreKey::assemble(Kind::User, base.as_bytes(), variant.as_bytes()));
         }
-        let mut whole = self.before.clone().into_bytes();
-        if let Some(after) = &self.after {
-            let path = request.getattr(intern!(request.py(), "path"))?;
-            whole.extend_from_slice(&text(&path)?);
-            whole.extend_from_slice(after.as_bytes());
+        let Some(after) = &self.after else {
+            let base = self.before.as_bytes();
+            return Ok(CoreKey::assemble(Kind::User, base, variant.as_bytes()));
+        };
+        let path = request.getattr(intern!(request.py(), "path"))?;
+        let path = path.cast_into::<PyString>()?;
+        let mut whole = Vec::with_capacity(self.before.len() + after.len() + 64);
+        whole.extend_from_slice(self.before.as_bytes());
+        match path.to_str() {
+            Ok(path) => whole.extend_from_slice(path.as_bytes()),
+            Err(_) => whole.extend_from_slice(&text(&path)?),
         }
+        whole.extend_from_slice(after.as_bytes());
         Ok(CoreKey::assemble(Kind::User, &whole, variant.as_bytes()))
     }
 
-    fn variant(&self, request: &Bound<'_, PyAny>) -> PyResult<KeyWriter> {
+    fn variant(
+        &self,
+        request: &Bound<'_, PyAny>,
+        environ: &Bound<'_, PyDict>,
+    ) -> PyResult<KeyWriter> {
         let py = request.py();
-        let mut writer = KeyWriter::new();
-        if let Some(identity) = &self.identity {
-            writer.text("view").text(identity);
-        }
-        let environ = request.getattr(intern!(py, "environ"))?.cast_into::<PyDict>()?;
+        let mut writer = self.identity.clone();
         if self.host {
-            write_host(&mut writer, &environ)?;
+            write_host(&mut writer, environ)?;
         }
         if self.query {
             // WSGI does not tell an empty query from none.
-            let query = wire(&environ, intern!(py, "QUERY_STRING"))?.unwrap_or_default();
+            let query = wire(environ, intern!(py, "QUERY_STRING"))?.unwrap_or_default();
             rule::query(&mut writer, Some(&query));
         }
         for name in &self.headers {
             let name = name.bind(py);
             writer.object("header").tuple(2).text(&name.to_cow()?);
-            match wire(&environ, name)? {
+            match wire(environ, name)? {
                 Some(value) => writer.bytes(&value),
                 None => writer.none(),
             };
         }
         if !self.cookies.is_empty() {
-            let line = wire(&environ, intern!(py, "HTTP_COOKIE"))?.unwrap_or_default();
+            let line = wire(environ, intern!(py, "HTTP_COOKIE"))?.unwrap_or_default();
             for name in &self.cookies {
                 rule::cookie(&mut writer, [("cookie", &line)].as_slice(), name);
             }
         }
         if !self.parameters.is_empty() {
-            let query = wire(&environ, intern!(py, "QUERY_STRING"))?;
+            let query = wire(environ, intern!(py, "QUERY_STRING"))?;
             rule::query_only(&mut writer, query.as_deref(), &self.parameters);
         }
         for value in &self.values {
@@ -111,6 +134,11 @@ impl ViewKey {
         }
         Ok(writer)
     }
+}
+
+/// The WSGI environment of a request.
+pub(crate) fn environ_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    Ok(request.getattr(intern!(request.py(), "environ"))?.cast_into::<PyDict>()?)
 }
 
 /// The bytes of a text, lone surrogates included.
@@ -127,13 +155,13 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = environ.py();
     let scheme = environ.get_item(intern!(py, "wsgi.url_scheme"))?;
-    let scheme = scheme.map(|scheme| scheme.extract::<String>()).transpose()?;
-    let host = match environ.get_item(intern!(py, "HTTP_HOST"))? {
+    let scheme = scheme.map(Bound::cast_into::<PyString>).transpose()?;
+    let scheme = scheme.as_ref().map(|scheme| scheme.to_str()).transpose()?;
+    let host = match wire(environ, intern!(py, "HTTP_HOST"))? {
         Some(host) => Some(host),
-        None => environ.get_item(intern!(py, "SERVER_NAME"))?,
+        None => wire(environ, intern!(py, "SERVER_NAME"))?,
     };
-    let host = host.map(|host| text(&host)).transpose()?.unwrap_or_default();
-    rule::host(writer, scheme.as_deref(), &host);
+    rule::host(writer, scheme, host.as_deref().unwrap_or_default());
     Ok(())
 }
 
@@ -141,7 +169,10 @@ fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<(
 fn wire(environ: &Bound<'_, PyDict>, name: &Bound<'_, PyString>) -> PyResult<Option<Vec<u8>>> {
     let Some(found) = environ.get_item(name)? else { return Ok(None) };
     let found = found.cast_into::<PyString>()?;
-    let found = found.to_cow()?;
+    let found = found.to_str()?;
+    if found.is_ascii() {
+        return Ok(Some(found.as_bytes().to_vec()));
+    }
     let byte = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
     Ok(Some(found.chars().map(byte).collect()))
 }
