@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from . import durations
 from ._native import Engine, Policy
@@ -12,7 +13,7 @@ from ._native import Engine, Policy
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["Backend", "NullCache", "SimpleCache"]
+__all__ = ["Backend", "NullCache", "RedisCache", "SimpleCache"]
 
 _log = logging.getLogger("flask_larder")
 
@@ -187,6 +188,79 @@ class SimpleCache(Backend):
         return cls(*args, **{**kwargs, **given, **(config["CACHE_OPTIONS"] or {})})
 
 
+class RedisCache(Backend):
+    """Entries in Redis or Valkey, shared by every process and machine that uses the same prefix.
+
+    The server may be away: operations then fail within `deadline` seconds, and at once while it stays
+    away. Building the cache does not connect.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 6379,
+        password: str | None = None,
+        db: int = 0,
+        default_timeout: object = 300,
+        key_prefix: str | Callable[[], str] | None = None,
+        ignore_delete_many_errors: bool = False,
+        *,
+        url: str | None = None,
+        username: str | None = None,
+        secret: str | bytes | None = None,
+        deadline: object = None,
+        max_value: int = 8 * 1024 * 1024,
+        on_event: Any = None,
+    ) -> None:
+        if url is None:
+            url = _redis_url(host, port, db, username, password)
+        prefix = key_prefix() if callable(key_prefix) else key_prefix
+        engine = Engine.redis(
+            url,
+            namespace=prefix or "flask_cache_",
+            secret=secret.encode() if isinstance(secret, str) else secret,
+            deadline=None if deadline is None else durations.span(deadline, "deadline"),
+            max_value=max_value,
+            on_event=on_event,
+        )
+        self.key_prefix = key_prefix
+        super().__init__(engine, default_timeout, ignore_delete_many_errors)
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Backend:
+        """Builds the store from CACHE_REDIS_URL, or host, port, password and db."""
+        from . import config as settings
+
+        options = dict(config["CACHE_OPTIONS"] or {})
+        _refuse_options("RedisCache", options, ("username", "socket_timeout", "deadline"))
+        # What Flask-Caching hands to its client as the time for each read is here the time for all.
+        if "socket_timeout" in options:
+            options.setdefault("deadline", options.pop("socket_timeout"))
+        given = {
+            "host": config.get("CACHE_REDIS_HOST", "localhost"),
+            "port": config.get("CACHE_REDIS_PORT", 6379),
+            "password": config.get("CACHE_REDIS_PASSWORD"),
+            "db": config.get("CACHE_REDIS_DB", 0),
+            "url": config.get("CACHE_REDIS_URL"),
+            "key_prefix": config["CACHE_KEY_PREFIX"],
+            "secret": config["CACHE_SECRET"],
+            "max_value": settings.size(config, "CACHE_MAX_VALUE"),
+        }
+        return cls(*args, **{**kwargs, **given, **options})
+
+
+def _redis_url(host: object, port: object, db: object, user: str | None, key: str | None) -> str:
+    if not isinstance(host, str):
+        kind = type(host).__name__
+        raise ValueError(
+            f"CACHE_REDIS_HOST is {kind} (use a host name here; flask_larder.compat takes a client)"
+        )
+    access = f"{quote(user or '', safe='')}:{quote(key, safe='')}@" if key else ""
+    return f"redis://{access}{host}:{port}/{db}"
+
+
 class NullCache(Backend):
     """Keeps nothing."""
 
@@ -209,5 +283,9 @@ class NullCache(Backend):
         return True
 
 
-BACKENDS: dict[str, type[Backend]] = {"SimpleCache": SimpleCache, "NullCache": NullCache}
+BACKENDS: dict[str, type[Backend]] = {
+    "SimpleCache": SimpleCache,
+    "RedisCache": RedisCache,
+    "NullCache": NullCache,
+}
 """The stores by the names that CACHE_TYPE knows them by."""

@@ -3,6 +3,7 @@
 
 use larder_core::store::{Memory, Null, Removal};
 use larder_core::{AnyStore, Cache, ErrorKind, Event, Kind, Pattern, Store, Tag, Value};
+use larder_redis::Redis;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,8 +11,9 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::answer::{Answer, Outcome, chain_of, outcome};
 use crate::clock::process_clock;
+use crate::codec::PyCodec;
 use crate::key::{Key, named, text_of};
-use crate::policy::Policy;
+use crate::policy::{Policy, span};
 use crate::value::PyValue;
 use crate::waiting::{Pending, run};
 
@@ -111,6 +113,30 @@ impl Engine {
             .build()
             .map_err(raise)?;
         Ok(Self::build(store, max_value, on_event))
+    }
+
+    /// Entries in Redis or Valkey. `secret` seals them; `deadline` is how many seconds one operation
+    /// may take. Building it does not connect.
+    #[staticmethod]
+    #[pyo3(signature = (url, *, namespace, secret=None, deadline=None, max_value, on_event=None))]
+    fn redis(
+        url: String,
+        namespace: String,
+        secret: Option<Vec<u8>>,
+        deadline: Option<f64>,
+        max_value: usize,
+        on_event: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let mut builder = Redis::builder(url)
+            .namespace(namespace)
+            .secret(secret.as_deref())
+            .max_value(max_value)
+            .clock(process_clock());
+        if let Some(seconds) = deadline {
+            builder = builder.deadline(span("deadline", seconds)?);
+        }
+        let store = builder.build(PyCodec::new(secret.is_some())).map_err(raise)?;
+        Ok(Self::build(AnyStore::new(store), max_value, on_event))
     }
 
     /// Keeps nothing.

@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 #[derive(Clone, Debug)]
 pub struct Policy(pub(crate) larder_core::Policy);
 
-fn span(name: &str, seconds: f64) -> PyResult<Duration> {
+/// A span of seconds, from 0 upwards.
+pub(crate) fn span(name: &str, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
         PyValueError::new_err(format!("{name} is {seconds} seconds (use a number from 0 upwards)"))
     })
