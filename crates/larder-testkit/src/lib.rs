@@ -1,0 +1,56 @@
+//! For tests of Larder and of what is built on it.
+//!
+//! A test of a cache fails for two wrong reasons: it slept and the machine was slow, or two threads met
+//! in another order than it thought. Nothing in here sleeps. Time is a [`HandClock`] that the test
+//! moves, an order is a [`Gate`] that the test opens, and a test knows that a hundred callers wait
+//! because a hundred alarms are set, not because a second has passed.
+//!
+//! - [`conformance`]: what every store has to do, also one of your own, as a suite of tests;
+//! - [`HandClock`]: the time, moved by hand;
+//! - [`Gate`]: stops threads and tasks until it is opened;
+//! - [`CountingOrigin`]: something to be cached, slow and failing on demand, that counts its calls;
+//! - [`FailingStore`] and [`SlowStore`]: any store, failing or waiting on demand;
+//! - [`Recorder`]: an observer that keeps what it was told.
+//!
+//! ```
+//! use std::time::Duration;
+//! use larder_core::{Cache, Key, Kind, Policy, ThreadPark, drive, store::Memory};
+//! use larder_testkit::{Answer, CountingOrigin, HandClock};
+//!
+//! let clock = HandClock::new();
+//! let memory = Memory::builder().clock(clock.clone()).build::<u64>()?;
+//! let cache = Cache::builder(memory).clock(clock.clone()).build();
+//! let (origin, key) = (CountingOrigin::new(), Key::new(Kind::User, "answer"));
+//! let policy = Policy::new(Duration::from_secs(10));
+//! let ask = || drive(origin.ask(&cache, &key, &policy), &ThreadPark);
+//!
+//! assert!(matches!(ask(), Ok(Answer::Loaded(1, _))));
+//! clock.advance(Duration::from_secs(9));
+//! assert!(matches!(ask(), Ok(Answer::Hit(1, _))));
+//! clock.advance(Duration::from_secs(1));
+//! assert!(matches!(ask(), Ok(Answer::Loaded(2, _))));
+//! # Ok::<(), larder_core::Error>(())
+//! ```
+
+mod clock;
+pub mod conformance;
+mod failing;
+mod gate;
+mod operation;
+mod origin;
+mod recorder;
+mod slow;
+
+pub use clock::HandClock;
+pub use failing::FailingStore;
+pub use gate::{Gate, Passing};
+pub use operation::Operation;
+pub use origin::{Answer, CountingOrigin, Down};
+pub use recorder::{Recorded, Recorder};
+pub use slow::SlowStore;
+
+use std::time::Duration;
+
+/// How long a test waits for something that is bound to happen before it says that it hangs. No test
+/// that passes ever waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
