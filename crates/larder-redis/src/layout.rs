@@ -25,7 +25,7 @@
 //! One namespace must not be the beginning of another one on the same database: clearing the shorter
 //! one would empty the longer one too.
 
-use larder_core::{Key, Kind, Tag};
+use larder_core::{Fence, Key, Kind, Tag};
 
 /// Between the namespace and what is not a readable slot.
 const INNER: u8 = b'!';
@@ -144,24 +144,48 @@ fn beginning_with(name: &[u8]) -> Vec<u8> {
     pattern
 }
 
-/// What the namespace's record says.
+/// What the namespace's record says. All of it goes into the fence of a load, the floor in the place
+/// of the base key's generation, which is not needed here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     /// Changed by clearing the namespace.
     pub(crate) generation: u64,
     /// The number of the last purge.
     pub(crate) sequence: u64,
+    /// The number of the last purge that fenced every load.
+    pub(crate) floor: u64,
 }
 
 impl Record {
+    /// The fence of a load that starts after this record was read.
+    pub(crate) fn fence(self) -> Fence {
+        let Self {
+            generation: all,
+            sequence,
+            floor: base,
+        } = self;
+        Fence {
+            all,
+            base,
+            sequence,
+            ..Fence::default()
+        }
+    }
+
+    /// The text of the record that a load with this fence saw.
+    pub(crate) fn text(fence: &Fence) -> Vec<u8> {
+        format!("{}:{}:{}", fence.all, fence.sequence, fence.base).into_bytes()
+    }
+
     /// The record in these bytes; `None` where there is none, or something else.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut parts = std::str::from_utf8(bytes).ok()?.split(':');
         let mut number = || parts.next()?.parse::<u64>().ok();
-        let (generation, sequence, _floor) = (number()?, number()?, number()?);
+        let (generation, sequence, floor) = (number()?, number()?, number()?);
         parts.next().is_none().then_some(Self {
             generation,
             sequence,
+            floor,
         })
     }
 }
@@ -219,7 +243,8 @@ mod tests {
             Record::parse(b"7:8:9"),
             Some(Record {
                 generation: 7,
-                sequence: 8
+                sequence: 8,
+                floor: 9
             })
         );
         for bad in [

@@ -34,7 +34,11 @@ impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
             look: lua!("scripts/look.lua"),
-            put: lua!("scripts/put.lua"),
+            put: Lua::new(concat!(
+                include_str!("scripts/put_fast.lua"),
+                include_str!("scripts/prelude.lua"),
+                include_str!("scripts/put.lua")
+            )),
             remove: lua!("scripts/remove.lua"),
             bump: lua!("scripts/bump.lua"),
             fence: lua!("scripts/fence.lua"),

@@ -2,8 +2,9 @@
 -- ARGV: 1 candidate; 2 generation and 3 sequence that the load started under; 4 the field of a
 -- variant, or nothing for a base key; 5 the value; 6 the note of a counter, or nothing; 7 life in
 -- milliseconds, 0 for ever; 8 condition: nothing, 'absent', 'add' for a counter to add to, or the
--- digest of what has to be there; 9 what to add; 10 life of a mark; 11 now, in milliseconds.
--- Answers {'stored'}, {'purged', record}, {'there', record, value, note} or
+-- digest of what has to be there; 9 what to add; 10 life of a mark; 11 now, in milliseconds; 12 the
+-- record that the load saw.
+-- Answers 'stored', {'purged', record}, {'there', record, value, note} or
 -- {'added', record, sum, note}.
 local slot, family = KEYS[2], KEYS[3]
 local seen, field, value, note = tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
@@ -148,4 +149,4 @@ if field == '' then
 else
   put_variant()
 end
-return {'stored'}
+return 'stored'

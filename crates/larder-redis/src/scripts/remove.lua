@@ -11,7 +11,7 @@ local function slot_value(key)
   if type(length) == 'table' or length > longest then
     return 1
   end
-  return redis.call('GET', key)
+  return length > 0 and redis.call('GET', key)
 end
 
 local function field_value(key, field)
@@ -28,7 +28,9 @@ local function remove_base(slot, family)
     table.insert(found, {value, redis.call('HGET', family, 'c')})
     redis.call('UNLINK', slot)
   end
+  local any = false
   for _, field in ipairs(redis.call('HKEYS', family)) do
+    any = true
     if string.sub(field, 1, 1) == 'v' then
       room = room - 1
       table.insert(found, {room > 0 and field_value(family, field) or 1, false})
@@ -37,7 +39,9 @@ local function remove_base(slot, family)
       end
     end
   end
-  redis.call('UNLINK', family)
+  if any then
+    redis.call('UNLINK', family)
+  end
   redis.call('HSET', family, 'g', digits(sequence))
   redis.call('PEXPIRE', family, life)
   return found

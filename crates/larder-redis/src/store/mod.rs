@@ -55,6 +55,7 @@ pub(crate) struct Inner<C, T> {
     /// once more if the server knows better.
     generation: AtomicU64,
     sequence: AtomicU64,
+    floor: AtomicU64,
     orders: Orders,
 }
 
@@ -86,6 +87,7 @@ impl<C, T> Redis<C, T> {
             max_value: parts.max_value,
             generation: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
             orders: Orders::new(),
         }))
     }
@@ -104,17 +106,21 @@ impl<C, T> Redis<C, T> {
 impl<C, T> Inner<C, T> {
     /// The fence of what is written without a load.
     fn guess(&self) -> Fence {
-        Fence {
-            all: self.generation.load(Ordering::Relaxed),
-            sequence: self.sequence.load(Ordering::Relaxed),
-            ..Fence::default()
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let (generation, sequence) = (read(&self.generation), read(&self.sequence));
+        Record {
+            generation,
+            sequence,
+            floor: read(&self.floor),
         }
+        .fence()
     }
 
     fn remember(&self, record: Record) {
         // Two threads may mix their records here. A guess that is wrong costs one more trip.
         self.generation.store(record.generation, Ordering::Relaxed);
         self.sequence.store(record.sequence, Ordering::Relaxed);
+        self.floor.store(record.floor, Ordering::Relaxed);
     }
 }
 

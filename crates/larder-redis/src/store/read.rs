@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use larder_core::codec::Codec;
 use larder_core::store::Reading;
-use larder_core::{Entry, Fence, Key, Result, Tag, Value};
+use larder_core::{Entry, Key, Result, Tag, Value};
 use redis::Pipeline;
 
 use super::Inner;
@@ -63,7 +63,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
                 .find(|entry| is_valid(entry, record, &marks));
             Reading {
                 entry: entry.map(Arc::new),
-                fence: fence(record),
+                fence: record.fence(),
             }
         });
         Ok(readings.collect())
@@ -254,14 +254,5 @@ fn note_marks(marks: &mut Marks, tags: &[Tag], strings: impl Iterator<Item = Opt
         if let Some(bumped) = text.as_deref().and_then(mark) {
             marks.insert(tag.clone(), bumped);
         }
-    }
-}
-
-/// The fence of a load that starts after this record was read.
-fn fence(record: Record) -> Fence {
-    Fence {
-        all: record.generation,
-        sequence: record.sequence,
-        ..Fence::default()
     }
 }

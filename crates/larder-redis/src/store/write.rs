@@ -143,6 +143,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             add.to_string().into_bytes(),
             number(MARK),
             number(now.as_millis()),
+            Record::text(fence),
         ];
         let answer = self
             .run(&self.scripts.put, (&keys, arguments), deadline)
@@ -151,12 +152,12 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     }
 
     fn outcome(&self, answer: Answer) -> Result<Outcome> {
+        if answer == Answer::BulkString(b"stored".to_vec()) {
+            return Ok(Outcome::Stored);
+        }
         let mut parts = answer::array(answer)?.into_iter();
         let mut next = || parts.next().unwrap_or(Answer::Nil);
         let word = answer::bytes(next())?.unwrap_or_default();
-        if word == b"stored" {
-            return Ok(Outcome::Stored);
-        }
         let record = answer::record(next())?;
         self.remember(record);
         if word == b"purged" {

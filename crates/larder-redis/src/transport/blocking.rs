@@ -249,9 +249,9 @@ struct Connection {
     answered: bool,
 }
 
-/// The first read asks for this many bytes, each further one for twice as many.
-const READ: usize = 8 << 10;
-const MOST_READ: usize = 1 << 20;
+/// A read asks for this many bytes at least, and at most.
+const READ: usize = 4 << 10;
+const MOST_READ: usize = 256 << 10;
 /// A buffer that an answer has made larger than this is given back.
 const KEPT_BUFFER: usize = 256 << 10;
 
@@ -267,7 +267,7 @@ impl Connection {
         self.socket.send(packed, deadline)?;
         let mut scanner = Scanner::new(self.limits);
         let mut values = Vec::with_capacity(count);
-        let (mut start, mut most) = (0, READ);
+        let mut start = 0;
         while values.len() < count {
             match scanner.reply(&self.buffer).map_err(garbled)? {
                 Some(end) => {
@@ -275,9 +275,10 @@ impl Connection {
                     start = end;
                 }
                 None => {
+                    // A length is believed no further than one read goes.
+                    let most = scanner.missing(self.buffer.len()).clamp(READ, MOST_READ);
                     self.socket.receive(&mut self.buffer, most, deadline)?;
                     self.answered = true;
-                    most = (most * 2).min(MOST_READ);
                 }
             }
         }

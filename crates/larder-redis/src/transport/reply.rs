@@ -32,6 +32,8 @@ pub(crate) struct Scanner {
     at: usize,
     /// Elements still to come, one number for each open array.
     open: Vec<usize>,
+    /// The end of the string that is coming, as far as the server says.
+    end: usize,
 }
 
 impl Scanner {
@@ -40,7 +42,13 @@ impl Scanner {
             limits,
             at: 0,
             open: Vec::new(),
+            end: 0,
         }
+    }
+
+    /// How many bytes of a string are missing from `length`, as far as the server says.
+    pub(crate) fn missing(&self, length: usize) -> usize {
+        self.end.saturating_sub(length)
     }
 
     /// The end of the reply that begins where the last one ended; `None` when bytes are missing.
@@ -51,6 +59,7 @@ impl Scanner {
                 return self.bounded(bytes).map(|()| None);
             };
             if element.end > bytes.len() {
+                self.end = element.end;
                 return self.bounded(bytes).map(|()| None);
             }
             self.at = element.end;

@@ -71,9 +71,14 @@ impl Socket {
         deadline: Deadline,
     ) -> io::Result<()> {
         let start = buffer.len();
+        // Nothing can have come yet when the answer begins; more of it may well be here already.
+        if start == 0 {
+            self.wait(PollFlags::IN, deadline)?;
+        } else if deadline.left().is_none() {
+            return Err(timed_out());
+        }
         buffer.resize(start + most, 0);
         let received = loop {
-            self.wait(PollFlags::IN, deadline)?;
             match self.0.read(&mut buffer[start..]) {
                 Ok(0) => break Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => break Ok(length),
