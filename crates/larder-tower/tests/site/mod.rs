@@ -1,6 +1,8 @@
 //! What the tests share: a clock moved by hand, a site that counts, and requests.
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -15,6 +17,8 @@ use larder_core::store::Memory;
 use larder_core::time::{AlarmId, Alarms};
 use larder_core::{AnyStore, Cache, Clock, Timestamp};
 use larder_tower::{CacheLayer, CacheLayerBuilder, Page};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 /// Stands still until it is moved.
@@ -49,7 +53,8 @@ impl Clock for HandClock {
     }
 
     fn cancel(&self, alarm: AlarmId) {
-        self.0.lock().unwrap().1.cancel(alarm);
+        let cancelled = self.0.lock().unwrap().1.cancel(alarm);
+        drop(cancelled);
     }
 }
 
@@ -152,4 +157,66 @@ pub(crate) async fn get(app: &Router, path: &str) -> Read {
 
 pub(crate) async fn get_with(app: &Router, path: &str, headers: &[(&str, &str)]) -> Read {
     send(app, request("GET", path, headers)).await
+}
+
+/// Holds every call of a [`gated_site`] until it is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) async fn pass(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+
+    /// Lets this many calls through.
+    pub(crate) fn open(&self, calls: usize) {
+        self.0.add_permits(calls);
+    }
+}
+
+/// As [`site`], with a gate that each call has to pass after it is counted.
+pub(crate) fn gated_site<R: IntoResponse>(
+    layer: &CacheLayer,
+    gate: &Gate,
+    handler: impl Fn(usize) -> R + Clone + Send + Sync + 'static,
+) -> (Router, Count) {
+    let (calls, gate) = (Count::default(), gate.clone());
+    let counted = calls.clone();
+    let answer = move || {
+        let (handler, counted, gate) = (handler.clone(), counted.clone(), gate.clone());
+        async move {
+            let call = counted.next();
+            gate.pass().await;
+            handler(call).into_response()
+        }
+    };
+    (Router::new().fallback(answer).layer(layer.clone()), calls)
+}
+
+/// Starts a request as a task of its own, and returns once it waits for something.
+pub(crate) async fn start(app: &Router, request: Request<Body>) -> JoinHandle<Read> {
+    let waits = Count::default();
+    let (app, seen) = (app.clone(), waits.clone());
+    let task = tokio::spawn(async move {
+        let mut answer = pin!(send(&app, request));
+        poll_fn(|cx| {
+            let polled = answer.as_mut().poll(cx);
+            seen.next();
+            polled
+        })
+        .await
+    });
+    until(|| waits.get() > 0).await;
+    task
+}
+
+/// Lets other tasks run until something holds.
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
 }
