@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ class GreenletPark:
     def __init__(self, hub: Any) -> None:
         from gevent.event import Event
 
+        self._hub = hub
         self._event = Event()
         self._watcher = hub.loop.async_()
         self._watcher.start(self._event.set)
@@ -29,6 +33,10 @@ class GreenletPark:
     def wait(self) -> None:
         self._event.wait(_LOOK)
         self._event.clear()
+
+    def elsewhere(self, work: Callable[[], Any]) -> Any:
+        """Does what blocks on a thread of the hub's pool, in the caller's context."""
+        return self._hub.threadpool.apply(copy_context().run, (work,))
 
     def __del__(self) -> None:
         self._watcher.stop()
@@ -45,6 +53,19 @@ def greenlet_park() -> GreenletPark | None:
     if hub is None or sys.modules["greenlet"].getcurrent() is hub:
         return None
     return GreenletPark(hub)
+
+
+def finish_in_greenlet(pending: Pending, park: GreenletPark) -> Any:
+    """Waits for work of the engine on a store that does I/O, and lets other greenlets run."""
+    try:
+        while True:
+            done = park.elsewhere(partial(pending.poll, park.wake))
+            if done is not None:
+                return done[0]
+            park.wait()
+    except BaseException:
+        pending.cancel()
+        raise
 
 
 async def finish(pending: Pending, *, blocks: bool) -> Any:

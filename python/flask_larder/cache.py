@@ -128,7 +128,13 @@ class Cache:
             raise settings.unknown_type(name, list(BACKENDS))
         found: Any = import_string(name)
         factory = found.factory if hasattr(found, "factory") else found
-        return factory(app, config, args, kwargs)
+        backend = factory(app, config, args, kwargs)
+        if not isinstance(getattr(backend, "engine", None), Engine):
+            raise ValueError(
+                f"CACHE_TYPE={name!r} is no store of flask_larder "
+                "(flask_larder.compat takes other back ends; here derive from flask_larder.backends)"
+            )
+        return backend
 
     # The store of the moment.
 
@@ -452,10 +458,9 @@ class Cache:
         return not self.enable_signals and not self._outcomes.wanted(app)
 
     def _swallows(self, error: Exception) -> bool:
-        """Whether an error outside of the user's function is logged and the function called."""
-        if isinstance(error, OSError):
-            self._log.exception("the cache failed; the function is called instead")
-            return not self.app.debug
+        """Whether an error of the user's own callables is logged and the function called all the
+        same. Errors of a store never come here: the engine answers them with a pass."""
+        del error
         return False
 
     def _joined(self, value: Any) -> Any:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from ._native import Answer, Engine, Key, Policy
-from ._waiting import finish
+from ._waiting import finish, finish_in_greenlet, greenlet_park
 
 Steps = Generator["Lookup | Store | Load", Any, Any]
 
@@ -52,12 +52,7 @@ def run(steps: Steps, function: Callable[..., Any]) -> Any:
         step = next(steps)
         while True:
             try:
-                if isinstance(step, Load):
-                    result = function(*step.args, **step.kwargs)
-                elif isinstance(step, Lookup):
-                    result = step.engine.lookup(step.key, step.policy, step.chain)
-                else:
-                    result = step.work()
+                result = _carry_out(step, function)
             except BaseException as error:
                 step = steps.throw(error)
             else:
@@ -66,6 +61,20 @@ def run(steps: Steps, function: Callable[..., Any]) -> Any:
         return stop.value
     finally:
         steps.close()
+
+
+def _carry_out(step: Lookup | Store | Load, function: Callable[..., Any]) -> Any:
+    if isinstance(step, Load):
+        return function(*step.args, **step.kwargs)
+    engine = step.engine
+    # A store that does I/O would hold up every greenlet of this thread.
+    park = greenlet_park() if engine.blocks else None
+    if isinstance(step, Lookup):
+        if park is not None:
+            pending = engine.lookup_soon(step.key, step.policy, step.chain)
+            return finish_in_greenlet(pending, park)
+        return engine.lookup(step.key, step.policy, step.chain)
+    return step.work() if park is None else park.elsewhere(step.work)
 
 
 async def run_async(steps: Steps, function: Callable[..., Any]) -> Any:
