@@ -51,12 +51,12 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         C: Codec<V>,
     {
         let deadline = self.transport.deadline();
-        if entry.value.weight() > self.max_value {
-            return self.drop_old(key, deadline).await;
-        }
         let order = entry.fence.order;
         if mode == Mode::Replace && !self.orders.claim(key, order) {
             return Ok(Put::Superseded);
+        }
+        if entry.value.weight() > self.max_value {
+            return self.turn_away(key, mode, deadline).await;
         }
         let mut condition = match mode {
             Mode::Replace => Condition::None,
@@ -67,7 +67,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             let entry = current.as_ref().unwrap_or(entry);
             let written = self.scribe.write(key, entry)?;
             if written.value.len() > self.max_value {
-                return self.drop_old(key, deadline).await;
+                return self.turn_away(key, mode, deadline).await;
             }
             let (meta, fence) = (&entry.meta, &entry.fence);
             let write = Write {
@@ -196,8 +196,11 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         Ok(usable.then_some(entry))
     }
 
-    /// A value too large to be stored makes what is there out of date all the same.
-    async fn drop_old(&self, key: &Key, deadline: Deadline) -> Result<Put> {
+    /// A value too large to be stored makes what it was to replace out of date all the same.
+    async fn turn_away(&self, key: &Key, mode: Mode, deadline: Deadline) -> Result<Put> {
+        if mode == Mode::IfAbsent {
+            return Ok(Put::TooLarge);
+        }
         let mut commands = Pipeline::with_capacity(2);
         if key.is_base() {
             commands.cmd("UNLINK").arg(self.layout.slot(key));

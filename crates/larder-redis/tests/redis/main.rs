@@ -1,5 +1,6 @@
 //! The store against a real server.
 
+mod conformance;
 mod contract;
 mod counters;
 mod faults;

@@ -1,0 +1,91 @@
+//! The suite that every store is run through, over both transports.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use larder_core::Clock;
+use larder_core::codec::{Plain, Safe};
+use larder_redis::{Redis, RedisBuilder};
+use larder_testkit::conformance::{Runner, Suite};
+
+use crate::server::Server;
+
+/// A builder for an empty store on `server`.
+fn builder(server: &Server, clock: Arc<dyn Clock>) -> RedisBuilder {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let namespace = format!("{}_", NUMBER.fetch_add(1, Ordering::Relaxed));
+    // The suite does not depend on how fast the machine is.
+    Redis::builder(server.url())
+        .namespace(namespace)
+        .deadline(Duration::from_secs(20))
+        .secret(Some(b"secret"))
+        .clock(clock)
+}
+
+/// A runtime that every thread of a test uses.
+struct Runtime(tokio::runtime::Runtime);
+
+impl Runtime {
+    fn new() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        Self(builder.worker_threads(1).enable_all().build().unwrap())
+    }
+}
+
+impl Runner for Runtime {
+    fn run<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+}
+
+/// A suite over the stores that a method of the builder builds; skipped, said aloud, without a
+/// server.
+macro_rules! suite {
+    ($build:ident) => {{
+        let Some(server) = Server::start() else {
+            return;
+        };
+        Suite::new(
+            move |clock| {
+                builder(&server, clock)
+                    .$build(Safe)
+                    .expect("the settings are right")
+            },
+            |number| Plain::Int(number.cast_signed()),
+        )
+        .no_counter(Plain::text("no number"))
+        .sized(|bytes| Plain::text("x".repeat(bytes)))
+    }};
+}
+
+mod threads {
+    use super::{Plain, Safe, Server, Suite, builder};
+
+    larder_testkit::store_conformance!(suite!(build));
+}
+
+mod tasks {
+    use super::{Plain, Runtime, Safe, Server, Suite, builder};
+
+    larder_testkit::store_conformance!(suite!(build_tokio).runner(Runtime::new()));
+}
+
+/// The same with values that are no numbers, which lie in envelopes.
+mod envelopes {
+    use super::{Plain, Safe, Server, Suite, builder};
+
+    larder_testkit::store_conformance!({
+        let Some(server) = Server::start() else {
+            return;
+        };
+        Suite::new(
+            move |clock| {
+                builder(&server, clock)
+                    .build(Safe)
+                    .expect("the settings are right")
+            },
+            |number| Plain::text(format!("value {number}")),
+        )
+    });
+}
