@@ -272,7 +272,7 @@ class NullCache(Backend):
         cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> Backend:
         """Builds the store; it has no options."""
-        return cls()
+        return cls(config["CACHE_DEFAULT_TIMEOUT"])
 
     def has(self, key: Any) -> bool:
         """False."""

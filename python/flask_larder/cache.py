@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -14,7 +15,7 @@ from flask import current_app
 from werkzeug.utils import import_string
 
 from . import _native, config as settings
-from ._native import Answer, CachedFunction, Engine, Key
+from ._native import Answer, CachedFunction, Engine, Key, Page
 from .background import Background
 from .backends import BACKENDS, Backend
 from .callbacks import callback
@@ -23,6 +24,7 @@ from .dialect import SAFE, Dialect
 from .functions import Function, FunctionOptions
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from .outcomes import Outcomes
+from .responses import respond
 from .statistics import report
 from .steps import run, run_async
 from .vary import Inputs
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+# Where a wrapper keeps what it decorates with.
+_DECORATED = "_larder_decorated"
 
 
 class Registry(dict["Cache", Any]):
@@ -69,7 +75,8 @@ class Cache:
         self.source_check = False
         self.hash_method: Callable[..., Any] = hashlib.sha256
         self.enable_signals = False
-        self._decorated: list[Decorated] = []
+        # Who decorates keeps the function; the cache only looks at those that are still there.
+        self._decorated: weakref.WeakSet[Decorated] = weakref.WeakSet()
         self._background = Background()
         self._outcomes = Outcomes(self)
         self._log = logging.getLogger(self.dialect.log_name)
@@ -122,8 +129,10 @@ class Cache:
             "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
         }
         if name in BACKENDS:
-            backend = BACKENDS[name].factory(app, config, args, kwargs)
-            return backend
+            # The store outlives nothing that it tells of its events: it must not keep the cache.
+            events = weakref.WeakMethod(self._on_event)
+            kwargs["on_event"] = lambda *event: tell(*event) if (tell := events()) else None
+            return BACKENDS[name].factory(app, config, args, kwargs)
         if "." not in name:
             raise settings.unknown_type(name, list(BACKENDS))
         found: Any = import_string(name)
@@ -163,18 +172,20 @@ class Cache:
             variant = self._variant(backend, key)
             if variant is not None:
                 return variant[0]
-        return backend.get(key)
+        found = backend.get(key)
+        return respond(found) if isinstance(found, Page) else found
 
     def _variant(self, backend: Backend, key: str) -> tuple[Any] | None:
         """What this request would get for a view's key, as a tuple of one."""
         request = _native.current_request()
         if request is None:
             return None
-        for decorated in self._decorated:
+        for decorated in list(self._decorated):
             if isinstance(decorated, View) and decorated.answers_to(key, request):
                 found = backend.engine.get(decorated.rule.key(request, key))
                 if found is not None:
-                    return (decorated.stored(found[0]),)
+                    value = found[0]
+                    return (respond(value) if isinstance(value, Page) else value,)
         return None
 
     def set(self, key: str, value: Any, timeout: object = None) -> Any:
@@ -360,6 +371,7 @@ class Cache:
 
             wrapper = CachedFunction(answer)
         functools.update_wrapper(wrapper, function)
+        setattr(wrapper, _DECORATED, decorated)
         decorated.wrapper = wrapper
         wrapper.uncached = function
         wrapper.cache_timeout = decorated.options.timeout
@@ -423,10 +435,9 @@ class Cache:
         if not callable(f):
             kind = type(f).__name__
             raise TypeError(f"delete_memoized takes a memoized function, not {kind}")
-        wrapper = getattr(f, "__func__", f)
-        for decorated in self._decorated:
-            if decorated.wrapper is wrapper and isinstance(decorated, Function):
-                return decorated, getattr(f, "__self__", None)
+        decorated = getattr(getattr(f, "__func__", f), _DECORATED, None)
+        if isinstance(decorated, Function) and decorated.cache is self:
+            return decorated, getattr(f, "__self__", None)
         name = getattr(f, "__qualname__", repr(f))
         raise TypeError(f"{name} is not memoized by this cache")
 
@@ -448,10 +459,10 @@ class Cache:
     # What the decorated functions ask of their cache.
 
     def _register(self, decorated: Decorated) -> None:
-        self._decorated.append(decorated)
+        self._decorated.add(decorated)
 
     def _disarm(self) -> None:
-        for decorated in self._decorated:
+        for decorated in list(self._decorated):
             decorated.disarm()
 
     def _may_arm(self, app: Any) -> bool:
@@ -503,7 +514,7 @@ class Cache:
         Each function has hits, misses, load_seconds, hit_seconds, bytes, seconds_saved and a verdict,
         which says so when the cache costs more than it saves.
         """
-        functions = {decorated.name: decorated.stats.as_dict() for decorated in self._decorated}
+        functions = {decorated.name: decorated.stats.as_dict() for decorated in list(self._decorated)}
         return report(functions, self._engine().size(), dict(self._outcomes.events), os.getpid())
 
 

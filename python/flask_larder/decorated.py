@@ -8,13 +8,14 @@ import logging
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from . import durations
 from ._native import Answer, Engine, FunctionStats, Key, Permit, Policy
 from .callbacks import Callback
-from .steps import Load, Lookup, Steps, Store
+from .steps import Load, Lookup, Steps, Store, run
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -129,6 +130,20 @@ class Decorated:
         """What is stored of a loaded value; raises Uncached when it must not be stored."""
         return value
 
+    def served(self) -> None:
+        """Called when a stored value is about to be served."""
+
+    def turned_down(self, error: Exception) -> str | None:
+        """Why an exception of the function is an answer rather than a failure: the reason not to
+        store it. None for a failure, which something stale may stand in for."""
+        del error
+        return None
+
+    def failure_in(self, value: Any) -> Exception | None:
+        """The failure that an answer reports, which something stale may stand in for."""
+        del value
+        return None
+
     def signal(self, hit: bool, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Tells those who listen."""
 
@@ -213,6 +228,7 @@ class Decorated:
         self.signal(True, call.key, call.args, call.kwargs)
         self.stats.count_hit(answer.served or "fresh", answer.cost, 0.0)
         self.cache._note_hit(self, call.key, answer)
+        self.served()
         self.armed(call.engine)
         return self.outgoing(answer.value)
 
@@ -234,6 +250,11 @@ class Decorated:
 
     def store(self, call: _Call, permit: Any, value: Any, seconds: float) -> Steps:
         """Stores what was loaded, if it may be, and answers what the caller gets."""
+        failure = self.failure_in(value) if permit.has_previous else None
+        if failure is not None:
+            self.stats.count_error()
+            answer: Answer = yield Store(call.engine, partial(permit.fail, failure))
+            return self.outgoing(answer.value) if answer.kind == "hit" else value
         try:
             value = self.cache._joined(value)
             keep = self.incoming(value)
@@ -258,6 +279,11 @@ class Decorated:
         return value
 
     def _failed(self, call: _Call, permit: Permit, error: Exception) -> Steps:
+        reason = self.turned_down(error)
+        if reason is not None:
+            permit.decline(reason)
+            self.cache._note_miss(self, call.key, ("refused", reason, 0))
+            raise error
         self.stats.count_error()
         if self.options.default is not MISSING and not permit.has_previous:
             default = self.options.default
@@ -276,23 +302,23 @@ class Decorated:
             permit.drop()
             return
 
-        def refresh() -> None:
+        def steps() -> Steps:
             started = perf_counter()
             token = _chain.set((permit.number,))
             try:
                 value = load()
-                value = self.cache._joined(value)
-                keep = self.incoming(value)
-                policy = self.policy_for(call.policy, value)
-                permit.store(keep, policy, perf_counter() - started)
-            except Uncached as uncached:
-                permit.decline(uncached.reason)
             except Exception as error:
-                permit.fail(error)
+                # Whoever asked was served long ago; the engine's event is what people learn.
+                self.stats.count_error()
+                return (yield Store(call.engine, partial(permit.fail, error)))
+            except BaseException:
+                permit.drop()
+                raise
             finally:
                 _chain.reset(token)
+            return (yield from self.store(call, permit, value, perf_counter() - started))
 
-        self.cache._background.submit(refresh, permit.drop)
+        self.cache._background.submit(lambda: run(steps(), self.function), permit.drop)
 
     # Policies.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flask import Response
+from flask import Response, after_this_request
 from werkzeug.exceptions import HTTPException
 
 from . import _native, safety
@@ -15,7 +15,7 @@ from ._native import Key, Page, Policy, ViewKey
 from .decorated import Decorated, Options, Uncached
 from .durations import lifetime
 from .rebuilt import rebuilt_request
-from .responses import CachedResponse, page_of, respond, responder
+from .responses import CachedResponse, page_of, respond, responder, status_of
 from .signals import cache_view_hit, cache_view_miss
 from .source import source_of
 from .vary import Inputs
@@ -162,6 +162,19 @@ class View(Decorated):
             return policy.lasting(lifetime(value.timeout, "timeout"))
         return policy
 
+    def turned_down(self, error: Exception) -> str | None:
+        if isinstance(error, HTTPException) and not _native.is_failure(status_of(error)):
+            return f"status: {status_of(error)}"
+        return None
+
+    def failure_in(self, value: Any) -> Exception | None:
+        status = status_of(value)
+        return RuntimeError(f"the view answered {status}") if _native.is_failure(status) else None
+
+    def served(self) -> None:
+        if self.options.response_hit_indication and _native.current_request() is not None:
+            after_this_request(_indicate_hit)
+
     # The rest.
 
     def signal(self, hit: bool, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -202,6 +215,7 @@ class View(Decorated):
             return False
         return key == (prefix % request.path if "%s" in prefix else prefix)
 
-    def stored(self, value: Any) -> Any:
-        """A stored value as `cache.get` shows it."""
-        return respond(value) if isinstance(value, Page) else value
+
+def _indicate_hit(response: Response) -> Response:
+    response.headers["hit_cache"] = "True"
+    return response

@@ -200,6 +200,12 @@ fn is_kept(status: u16) -> bool {
     larder_http::storable::is_kept(status)
 }
 
+/// Whether something stale may stand in for an answer with this status.
+#[pyfunction]
+fn is_failure(status: u16) -> bool {
+    larder_http::storable::is_failure(status)
+}
+
 /// The key of a fragment: its readable text, and the values that it varies on.
 #[pyfunction]
 fn fragment_key(text: &Bound<'_, PyAny>, vary: Vec<Bound<'_, PyAny>>) -> PyResult<Key> {
@@ -219,5 +225,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(askable, m)?)?;
     m.add_function(wrap_pyfunction!(shareable, m)?)?;
     m.add_function(wrap_pyfunction!(is_kept, m)?)?;
+    m.add_function(wrap_pyfunction!(is_failure, m)?)?;
     m.add_function(wrap_pyfunction!(fragment_key, m)?)
 }
