@@ -69,7 +69,6 @@ def _report(
     target = f"{path}?{query}" if query else path
     shown = target.encode("ascii", "backslashreplace").decode("ascii")
     shown = "".join(character if character.isprintable() else "?" for character in shown)
-    verdict = next((value for name, value in headers if name == "Cache-Status"), "")
     log.info(
         "%-4s %-40s %s %8.2f ms  %2d SQL  %s",
         environ["REQUEST_METHOD"],
@@ -77,5 +76,15 @@ def _report(
         status[:3],
         milliseconds,
         statements,
-        verdict,
+        _verdict(headers),
     )
+
+
+def _verdict(headers: list[tuple[str, str]]) -> str:
+    """What the cache did: for the page as a whole, else for the parts that it was made of."""
+    whole = [value for name, value in headers if name == "Cache-Status"]
+    if whole:
+        return whole[0]
+    parts = [value for name, value in headers if name == "Server-Timing" and "larder-" in value]
+    hits = sum('"hit"' in part for part in parts)
+    return f"{hits} of {len(parts)} parts were hits" if parts else ""
