@@ -405,18 +405,22 @@ struct Alarm<'a> {
 }
 
 impl Alarm<'_> {
+    /// Sets the alarm anew, so that there is never more than one for a caller who waits.
     fn set(&mut self, at: Timestamp, waker: &std::task::Waker) {
-        if let Some(old) = self.id.replace(self.clock.wake_at(at, waker.clone())) {
-            self.clock.cancel(old);
+        self.clear();
+        self.id = Some(self.clock.wake_at(at, waker.clone()));
+    }
+
+    fn clear(&mut self) {
+        if let Some(alarm) = self.id.take() {
+            self.clock.cancel(alarm);
         }
     }
 }
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
-        if let Some(alarm) = self.id {
-            self.clock.cancel(alarm);
-        }
+        self.clear();
     }
 }
 

@@ -1,0 +1,162 @@
+//! T8: what is purged while it is being loaded.
+
+use std::sync::Arc;
+
+use larder_core::store::{Memory, Pattern, Removal};
+use larder_core::{KeyWriter, Lookup, Served, Store, Stored, Tag};
+use larder_testkit::{Operation, SlowStore};
+
+use crate::world::{Polled, World, at_once, key, world, world_over};
+
+/// The ways to purge what is under `page` with a variant, tagged `t`.
+const WAYS: [&str; 6] = ["key", "base", "prefix", "pattern", "all", "tag"];
+
+fn purge<S: Store<u64>>(world: &World<S>, way: &str) {
+    let key = &world.key;
+    let removal = match way {
+        "key" => Removal::Keys(std::slice::from_ref(key)),
+        "base" => Removal::Keys(&[key.base_key()]),
+        "prefix" => Removal::Prefix(key.kind(), b"pa"),
+        "pattern" => Removal::Pattern(key.kind(), &Pattern::parse("p?g*")),
+        "all" => Removal::All,
+        _ => return at_once(world.cache.bump(&[Tag::new("t")])).expect("it works"),
+    };
+    at_once(world.cache.purge(removal))
+        .map(drop)
+        .expect("it works");
+}
+
+fn tagged<S: Store<u64>>(mut world: Arc<World<S>>) -> Arc<World<S>> {
+    let inner = Arc::get_mut(&mut world).expect("nobody else has it");
+    let mut variant = KeyWriter::new();
+    variant.text("page=2");
+    inner.key = key("page").with_variant(&variant);
+    inner.policy = inner.policy.clone().tag("t");
+    world
+}
+
+fn value<S: Store<u64>>(caller: Polled<Lookup<u64, S>>) -> (u64, Served) {
+    match caller.ends() {
+        Lookup::Hit(hit) => (*hit.value(), hit.served),
+        other => panic!("expected a hit, got {other:?}"),
+    }
+}
+
+#[test]
+fn t8_1_what_was_read_before_a_purge_reaches_its_caller_and_not_the_store() {
+    for way in WAYS {
+        let world = tagged(world());
+        let old = world.lead();
+        let mut before = world.caller();
+        before.waits();
+        purge(&world, way);
+        let mut after = world.caller();
+
+        if way == "tag" {
+            // A flight does not know what its answer will be tagged with, so this one joins it.
+            after.waits();
+        } else {
+            let Lookup::Miss(new) = after.ends() else {
+                panic!("{way}: nobody may wait for a load from before the purge");
+            };
+            after = world.caller();
+            after.waits();
+            assert_eq!(world.store_now(old, 1), Stored::Fenced, "{way}");
+            assert_eq!(value(before), (1, Served::Collapsed), "{way}");
+            after.waits();
+            assert_eq!(world.stored(), None, "{way}");
+            assert_eq!(world.store_now(new, 2), Stored::Stored, "{way}");
+            assert_eq!(value(after), (2, Served::Collapsed), "{way}");
+            assert_eq!(world.stored(), Some(2), "{way}");
+            continue;
+        }
+        assert_eq!(world.store_now(old, 1), Stored::Fenced);
+        assert_eq!(value(before), (1, Served::Collapsed));
+        assert_eq!(world.stored(), None);
+        let Lookup::Miss(new) = after.ends() else {
+            panic!("the fenced value is no answer for it");
+        };
+        assert_eq!(world.store_now(new, 2), Stored::Stored);
+        assert_eq!(world.stored(), Some(2));
+    }
+}
+
+#[test]
+fn t8_1_a_purge_of_something_else_fences_nothing() {
+    let world = tagged(world());
+    let load = world.lead();
+    at_once(world.cache.bump(&[Tag::new("other")])).expect("it works");
+    at_once(world.cache.remove(&key("other"))).expect("it works");
+    let mut after = world.caller();
+    after.waits();
+    assert_eq!(world.store_now(load, 1), Stored::Stored);
+    assert_eq!(value(after), (1, Served::Collapsed));
+}
+
+#[test]
+fn t8_1_a_tag_bumped_between_the_store_and_the_landing_reaches_nobody_who_came_after_it() {
+    let world = tagged(world_over(SlowStore::<Memory<u64>>::new));
+    let permit = world.lead();
+    let mut before = world.caller();
+    before.waits();
+    world.cache.store().behind(Operation::Put).close();
+    let policy = world.policy.clone();
+    let mut storing = Box::pin(permit.store(1, &policy));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(storing.as_mut().poll(&mut context).is_pending());
+
+    // The entry is in the store, and the leader has not told anybody yet.
+    purge(&world, "tag");
+    let mut after = world.caller();
+    after.waits();
+    world.cache.store().behind(Operation::Put).reopen();
+    assert_eq!(at_once(storing), Stored::Stored);
+    assert_eq!(value(before), (1, Served::Collapsed));
+    assert!(matches!(after.ends(), Lookup::Miss(_)));
+}
+
+#[test]
+fn t8_1_who_is_promoted_after_a_purge_loads_something_valid() {
+    let world = tagged(world());
+    let old = world.lead();
+    let mut follower = world.caller();
+    follower.waits();
+    purge(&world, "all");
+    drop(old);
+    let Lookup::Miss(promoted) = follower.ends() else {
+        panic!("it leads now");
+    };
+    assert_eq!(world.store_now(promoted, 2), Stored::Stored);
+    assert_eq!(world.stored(), Some(2));
+}
+
+#[test]
+fn t8_1_a_late_store_leaves_alone_what_was_stored_after_the_purge() {
+    for way in WAYS {
+        let world = tagged(world());
+        let old = world.lead();
+        purge(&world, way);
+        at_once(world.cache.put(&world.key, 5, &world.policy)).expect("it works");
+        assert_eq!(world.store_now(old, 1), Stored::Fenced, "{way}");
+        assert_eq!(world.stored(), Some(5), "{way}");
+    }
+}
+
+#[test]
+fn t8_1_a_failed_refresh_does_not_bring_back_what_was_purged() {
+    for way in WAYS {
+        let mut world = tagged(world());
+        let inner = Arc::get_mut(&mut world).expect("nobody else has it");
+        inner.policy = inner
+            .policy
+            .clone()
+            .stale_if_error(std::time::Duration::from_secs(600));
+        world.ask_now();
+        world.at(61_000);
+        let refresh = world.lead();
+        purge(&world, way);
+        let failed = at_once(refresh.fail(Arc::new(larder_testkit::Down(2))));
+        assert!(matches!(failed, larder_core::Settled::Serve(_)), "{way}");
+        assert!(matches!(world.look_now(), Lookup::Miss(permit) if permit.previous().is_none()));
+    }
+}
