@@ -177,6 +177,7 @@ class Decorated:
         if unless is not None and unless(self.function, *args, **kwargs) is True:
             self.stats.count_pass("bypass")
             return (yield Load(args, kwargs))
+        started = perf_counter()
         try:
             engine = self.cache._engine()
             key = self.key(args, kwargs)
@@ -189,7 +190,7 @@ class Decorated:
             if not self.cache._swallows(error):
                 raise
             return (yield Load(args, kwargs))
-        return (yield from self._settle(_Call(self, engine, key, policy, args, kwargs), answer))
+        return (yield from self._settle(_Call(engine, key, policy, args, kwargs, started), answer))
 
     def _ask(
         self,
@@ -226,7 +227,7 @@ class Decorated:
         if answer.kind == "stale":
             self._refresh_behind(call, answer.permit)
         self.signal(True, call.key, call.args, call.kwargs)
-        self.stats.count_hit(answer.served or "fresh", answer.cost, 0.0)
+        self.stats.count_hit(answer.served or "fresh", answer.cost, perf_counter() - call.started)
         self.cache._note_hit(self, call.key, answer)
         self.served()
         self.armed(call.engine)
@@ -364,12 +365,13 @@ class Decorated:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    decorated: Decorated
     engine: Engine
     key: Key
     policy: Policy
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    # When it began, for the price of a hit.
+    started: float
 
 
 def _copy_of(error: Any) -> BaseException:
