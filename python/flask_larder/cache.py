@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import logging
 import os
+import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -81,6 +82,7 @@ class Cache:
         self._outcomes = Outcomes(self)
         self._log = logging.getLogger(self.dialect.log_name)
         self._warned: set[str] = set()
+        self._quiet_until = 0.0
         self._fragments: Fragment | None = None
         if app is not None:
             self.init_app(app, config)
@@ -163,10 +165,24 @@ class Cache:
         timeout = self.cache.default_timeout
         return None if timeout == 0 else timeout
 
-    # Direct use.
+    # Direct use. While a store is away, reads find nothing and writes keep nothing; what removes
+    # something raises an OSError instead, because an answer that should be gone may still be there.
+
+    def _softly(self, work: Callable[[], R], otherwise: R) -> R:
+        """What `work` answers; `otherwise` while the store is away."""
+        try:
+            return work()
+        except OSError as error:
+            if not self.dialect.careful:
+                raise
+            self._on_event("store-failed", None, str(error))
+            return otherwise
 
     def get(self, key: str) -> Any:
         """The value of `key`, or None. Of a view's key: this request's variant."""
+        return self._softly(lambda: self._get(key), None)
+
+    def _get(self, key: str) -> Any:
         backend = self.cache
         if isinstance(backend, Backend):
             variant = self._variant(backend, key)
@@ -190,15 +206,15 @@ class Cache:
 
     def set(self, key: str, value: Any, timeout: object = None) -> Any:
         """Stores a value; under a view's key it serves every variant. False if it cannot be kept."""
-        return self.cache.set(key, value, timeout=timeout)
+        return self._softly(lambda: self.cache.set(key, value, timeout=timeout), False)
 
     def add(self, key: str, value: Any, timeout: object = None) -> Any:
         """Stores a value where none is. False if one is there."""
-        return self.cache.add(key, value, timeout=timeout)
+        return self._softly(lambda: self.cache.add(key, value, timeout=timeout), False)
 
     def has(self, key: str) -> bool:
         """Whether there is a value, None included."""
-        return self.cache.has(key)
+        return self._softly(lambda: self.cache.has(key), False)
 
     def delete(self, key: str) -> bool:
         """Removes a key; a view's key with all its variants. Whether it was there."""
@@ -214,15 +230,15 @@ class Cache:
 
     def get_many(self, *keys: str) -> list[Any]:
         """The values in order, None for what is not there."""
-        return self.cache.get_many(*keys)
+        return self._softly(lambda: self.cache.get_many(*keys), [None] * len(keys))
 
     def get_dict(self, *keys: str) -> dict[str, Any]:
         """The values by their keys, None for what is not there."""
-        return self.cache.get_dict(*keys)
+        return self._softly(lambda: self.cache.get_dict(*keys), dict.fromkeys(keys))
 
     def set_many(self, mapping: Mapping[str, Any], timeout: object = None) -> list[Any]:
         """Stores values. Answers the keys that were stored."""
-        return self.cache.set_many(mapping, timeout=timeout)
+        return self._softly(lambda: self.cache.set_many(mapping, timeout=timeout), [])
 
     def clear(self) -> bool:
         """Removes everything of this cache, and nothing else in the store."""
@@ -502,9 +518,13 @@ class Cache:
 
     def _on_event(self, name: str, key: str | None, detail: str) -> None:
         """Events of the engine that a person may want to know of."""
-        self._outcomes.events[name] = self._outcomes.events.get(name, 0) + 1
-        if name in ("store-failed", "load-failed"):
-            self._log.warning("%s%s: %s", name, f" for {key}" if key else "", detail)
+        count = self._outcomes.events[name] = self._outcomes.events.get(name, 0) + 1
+        if name == "load-failed":
+            self._log.warning("the load of %s failed, something stale was served: %s", key, detail)
+        elif name == "store-failed" and time.monotonic() >= self._quiet_until:
+            # An outage is one piece of news, however many requests meet it.
+            self._quiet_until = time.monotonic() + 10
+            self._log.warning("the store failed (%d times so far): %s", count, detail)
 
     # Looking at it.
 
