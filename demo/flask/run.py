@@ -42,7 +42,7 @@ def main() -> None:
     path = database.location()
     if not path.exists():
         print(
-            "Building the catalogue: 50,000 products, 400,000 reviews. About 5 s, once ...",
+            "Building the catalogue: 50,000 products, 400,000 reviews. Takes 5 to 15 s, once ...",
             flush=True,
         )
         started = time.perf_counter()
