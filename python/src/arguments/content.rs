@@ -6,7 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType,
+    PyBytes, PyDict, PyFloat, PyFrozenSet, PyFunction, PyInt, PyList, PySet, PyString, PyTuple,
+    PyType,
 };
 
 use super::{Unkeyable, Walk, Written, foreign, named};
@@ -192,7 +193,19 @@ impl Walk {
                 Unkeyable::Failed(type_name(object), format!("it holds {inner}"))
             }
             other => other,
-        })
+        })?;
+        self.text_of(out, object)
+    }
+
+    /// The text of an object whose class has its own: that of a lazy translation depends on the
+    /// language of the request, which is no part of the object.
+    fn text_of(&mut self, out: &mut KeyWriter, object: &Bound<'_, PyAny>) -> Written {
+        let shows = object.get_type().getattr(intern!(object.py(), "__str__"))?;
+        if !shows.is_exact_instance_of::<PyFunction>() {
+            return Ok(());
+        }
+        let text = object.str().map_err(|error| failed(object, error))?;
+        self.text(out.object("str"), &text)
     }
 
     /// What makes an object again: a function, its arguments, a state, members, pairs.

@@ -27,7 +27,8 @@ pub(crate) use unkeyable::Unkeyable;
 const NESTING: usize = 64;
 /// The bytes that one argument may add to a key.
 const LARGEST: usize = 16 << 20;
-/// What a container counts for on top of its content, which bounds the time that many empty ones take.
+/// What a container counts for on top of its content, and a member that is written apart, to be
+/// sorted: it bounds the time that many small ones take.
 const CONTAINER: usize = 16;
 
 type Written = Result<(), Unkeyable>;
@@ -114,8 +115,10 @@ impl Walk {
 
     fn text(&mut self, out: &mut KeyWriter, text: &Bound<'_, PyString>) -> Written {
         // Python's own count of the characters comes first, so that a huge text is not encoded.
-        self.spend(text.len()?)?;
+        let characters = text.len()?;
+        self.spend(characters)?;
         if let Ok(text) = text.to_str() {
+            self.spend(text.len() - characters)?;
             out.text(text);
         } else {
             out.object("str").bytes(surrogates(text)?.as_bytes());
@@ -175,6 +178,7 @@ impl Walk {
     }
 
     fn map(&mut self, out: &mut KeyWriter, dict: &Bound<'_, PyDict>) -> Written {
+        self.spend(2 * CONTAINER * dict.len())?;
         let mut members = Vec::with_capacity(dict.len());
         for pair in dict.items().iter() {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
@@ -193,6 +197,7 @@ impl Walk {
         members: impl Iterator<Item = Bound<'py, PyAny>>,
     ) -> Written {
         let members: Vec<_> = members.collect();
+        self.spend(CONTAINER * members.len())?;
         let mut written = Vec::with_capacity(members.len());
         for member in members {
             let mut one = KeyWriter::new();

@@ -11,11 +11,11 @@ use std::fmt;
 
 use larder_core::codec::{Codec, Item, Reader, Safe, Writer};
 use larder_core::{Error, ErrorKind, Result};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyModule};
 
-use crate::value::{NotKept, Outward, PyValue, Types};
+use crate::value::{NotKept, Outward, PyValue};
 
 pub(crate) use read::build;
 pub(crate) use write::{magnitude, surrogates};
@@ -45,17 +45,18 @@ impl PyCodec {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let start = out.len();
-        let made_here = pickled.is_plain_container();
-        if made_here {
+        let mut refused = write::not_plain(pickled.type_name());
+        if pickled.is_plain_container() {
             let limit = 16 * pickled.with_bytes(py, <[u8]>::len) + write::SLACK;
             let object = pickled.load(py).map_err(failed)?;
-            if write::value(&object, limit, out).is_ok() {
-                return Ok(());
-            }
+            refused = match write::value(&object, limit, out) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
             out.truncate(start);
         }
         if !self.sealed {
-            return Err(write::not_plain(pickled.type_name()));
+            return Err(refused);
         }
         pickled.with_bytes(py, |bytes| put_pickle(bytes, out))
     }
@@ -150,6 +151,14 @@ pub(crate) fn count(payload: &[u8]) -> Option<i64> {
     }
 }
 
+/// Whether the value of a payload is of a type that can be changed.
+pub(crate) fn is_mutable(payload: &[u8]) -> bool {
+    matches!(
+        Reader::new(payload).item(),
+        Ok(Item::List(_) | Item::Map(_) | Item::Set(_) | Item::ByteArray(_))
+    )
+}
+
 /// Runs `work` with the interpreter, which may be shutting down.
 fn attached<T>(work: impl for<'py> FnOnce(Python<'py>) -> Result<T>) -> Result<T> {
     Python::try_attach(work).unwrap_or_else(|| {
@@ -197,8 +206,13 @@ fn encode<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
 #[pyfunction]
 fn decode<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     check::payload(payload).map_err(raise)?;
-    Types::get(py)?;
-    build(py, payload)
+    build(py, payload).map_err(|error| {
+        if error.is_instance_of::<PyException>(py) {
+            raise(failed(error))
+        } else {
+            error
+        }
+    })
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -5,7 +5,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString,
+    PyTuple,
 };
 
 use crate::value::{Page, Types, latin};
@@ -21,6 +22,7 @@ pub(crate) fn build<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py,
         py,
         types: Types::get(py)?,
         reader: Reader::new(payload),
+        rows: Vec::new(),
     };
     let object = builder.value()?;
     builder.reader.finish().map_err(super::raise)?;
@@ -31,11 +33,30 @@ struct Builder<'py, 'a> {
     py: Python<'py>,
     types: &'static Types,
     reader: Reader<'a>,
+    /// The keys of the last maps, the innermost first.
+    rows: Vec<Keys<'py, 'a>>,
 }
 
-impl<'py> Builder<'py, '_> {
+type Keys<'py, 'a> = Vec<(&'a str, Bound<'py, PyString>)>;
+
+impl<'py, 'a> Builder<'py, 'a> {
     fn value(&mut self) -> PyResult<Bound<'py, PyAny>> {
-        let item = self.reader.item().map_err(super::raise)?;
+        let py = self.py;
+        // The item is matched where it is: moving it first took a third of the time.
+        match self.reader.item() {
+            Ok(Item::Text(text)) => Ok(PyString::new(py, text).into_any()),
+            Ok(Item::Int(value)) => Ok(value.into_pyobject(py)?.into_any()),
+            Ok(Item::Float(value)) => Ok(PyFloat::new(py, value).into_any()),
+            Ok(Item::None) => Ok(py.None().into_bound(py)),
+            Ok(Item::Bool(value)) => Ok(PyBool::new(py, value).to_owned().into_any()),
+            Ok(Item::Map(count)) => self.map(count),
+            Ok(other) => self.make(other),
+            Err(error) => Err(super::raise(error)),
+        }
+    }
+
+    #[inline(never)]
+    fn make(&mut self, item: Item<'a>) -> PyResult<Bound<'py, PyAny>> {
         match item {
             Item::List(count) => Ok(PyList::new(self.py, self.members(count)?)?.into_any()),
             Item::Tuple(count) => Ok(PyTuple::new(self.py, self.members(count)?)?.into_any()),
@@ -43,7 +64,6 @@ impl<'py> Builder<'py, '_> {
             Item::FrozenSet(count) => {
                 Ok(PyFrozenSet::new(self.py, self.members(count)?)?.into_any())
             }
-            Item::Map(count) => self.map(count),
             other => self.single(other),
         }
     }
@@ -58,28 +78,48 @@ impl<'py> Builder<'py, '_> {
         Ok(members)
     }
 
+    /// A map. The rows of a table have the same keys in the same places: they are made once.
     fn map(&mut self, count: usize) -> PyResult<Bound<'py, PyAny>> {
         let dict = PyDict::new(self.py);
-        for _ in 0..count {
-            let key = self.value()?;
+        let mut before = self.rows.pop().unwrap_or_default();
+        for place in 0..count {
+            let key = match self.reader.item() {
+                Ok(Item::Text(text)) => self.key(&mut before, place, text),
+                Ok(Item::Int(value)) => value.into_pyobject(self.py)?.into_any(),
+                Ok(other) => self.make(other)?,
+                Err(error) => return Err(super::raise(error)),
+            };
             dict.set_item(key, self.value()?)?;
         }
+        self.rows.push(before);
         self.reader.close();
         Ok(dict.into_any())
+    }
+
+    fn key(&self, before: &mut Keys<'py, 'a>, place: usize, text: &'a str) -> Bound<'py, PyAny> {
+        match before.get(place) {
+            Some((same, key)) if *same == text => key.clone().into_any(),
+            _ => {
+                let key = PyString::new(self.py, text);
+                before.truncate(place);
+                if before.len() == place {
+                    before.push((text, key.clone()));
+                }
+                key.into_any()
+            }
+        }
     }
 
     fn single(&self, item: Item<'_>) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
         Ok(match item {
             Item::None => py.None().into_bound(py),
-            Item::Bool(value) => value.into_pyobject(py)?.to_owned().into_any(),
-            Item::Int(value) => value.into_pyobject(py)?.into_any(),
+            Item::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
+            Item::Float(value) => PyFloat::new(py, value).into_any(),
             Item::BigInt {
                 negative,
                 magnitude,
             } => self.big_int(negative, magnitude)?,
-            Item::Float(value) => PyFloat::new(py, value).into_any(),
-            Item::Text(text) => PyString::new(py, text).into_any(),
             Item::WideText(bytes) => self.wide_text(bytes)?,
             Item::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
             Item::ByteArray(bytes) => PyByteArray::new(py, bytes).into_any(),

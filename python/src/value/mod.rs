@@ -154,7 +154,8 @@ impl Coded {
             return Ok(shared.bind(py).clone());
         }
         let object = codec::build(py, &self.payload)?;
-        if Walk::new(Types::get(py)?).is_frozen(&object)? {
+        let types = Types::get(py)?;
+        if !codec::is_mutable(&self.payload) && Walk::new(types).is_frozen(&object)? {
             // Another thread may have been first; its object is as good.
             let _ = self.shared.set(object.clone().unbind());
         }

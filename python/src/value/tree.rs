@@ -1,6 +1,7 @@
 //! Trees of containers: a private copy, and the way to copy it again quickly.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyDict, PyFrozenSet, PyList, PySet, PyTuple};
@@ -91,6 +92,43 @@ impl Node {
     }
 }
 
+/// Where an object lies: compared, never followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Address(usize);
+
+impl Address {
+    fn of(object: &Bound<'_, PyAny>) -> Self {
+        Self(object.as_ptr() as usize)
+    }
+}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.0);
+    }
+}
+
+/// Spreads addresses, which nobody can choose, over a table: one multiplication.
+#[derive(Default)]
+struct Multiply(u64);
+
+type Spread = BuildHasherDefault<Multiply>;
+
+impl Hasher for Multiply {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(byte.into()));
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        let mixed = (self.0 ^ value as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// One walk over an object. No code of a user's class runs on it.
 pub(super) struct Walk {
     types: &'static Types,
@@ -98,8 +136,8 @@ pub(super) struct Walk {
     pub(super) weight: usize,
     depth: usize,
     /// The addresses of containers that were met: those that can be changed, and the others.
-    open: HashSet<usize>,
-    frozen: HashSet<usize>,
+    open: HashSet<Address, Spread>,
+    frozen: HashSet<Address, Spread>,
 }
 
 impl Walk {
@@ -108,17 +146,21 @@ impl Walk {
             types,
             weight: 0,
             depth: 0,
-            open: HashSet::new(),
-            frozen: HashSet::new(),
+            open: HashSet::default(),
+            frozen: HashSet::default(),
         }
     }
 
     /// What `object` is; a private copy of it, if it is a tree of containers.
     pub(super) fn find(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Found> {
+        if let Some(weight) = weight::common(object) {
+            self.weight += weight;
+            return Ok(Found::Leaf);
+        }
         if !is_mutable(object) && self.is_frozen(object)? {
             return Ok(Found::Leaf);
         }
-        if self.depth == NESTING || !self.open.insert(object.as_ptr() as usize) {
+        if self.depth == NESTING || !self.open.insert(Address::of(object)) {
             return Ok(Found::Other);
         }
         self.depth += 1;
@@ -129,8 +171,8 @@ impl Walk {
 
     /// Whether neither the object nor anything in it can be changed.
     pub(super) fn is_frozen(&mut self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        if self.types.is_leaf(object) {
-            self.weight += weight::leaf(object);
+        if let Some(weight) = self.types.leaf(object) {
+            self.weight += weight;
             return Ok(true);
         }
         let members: Box<dyn Iterator<Item = Bound<'_, PyAny>>> =
@@ -141,8 +183,7 @@ impl Walk {
             } else {
                 return Ok(self.types.is_member_of_enum(object));
             };
-        let address = object.as_ptr() as usize;
-        if self.frozen.contains(&address) {
+        if self.frozen.contains(&Address::of(object)) {
             return Ok(true);
         }
         if self.depth == NESTING {
@@ -159,8 +200,8 @@ impl Walk {
         }
         self.depth -= 1;
         if frozen {
-            self.frozen.insert(address);
-            self.weight += weight::measured(object);
+            self.frozen.insert(Address::of(object));
+            self.weight += weight::row(object.len()?, size_of::<[usize; 2]>());
         } else {
             self.weight = before;
         }
@@ -189,7 +230,13 @@ impl Walk {
         let Some((shape, inner)) = node else {
             return Ok(None);
         };
-        self.weight += weight::measured(object) + inner.len() * size_of::<(Slot, Node)>();
+        let count = object.len()?;
+        let own = match shape {
+            Shape::Dict(_) | Shape::Set(_) => weight::table(count, size_of::<[usize; 3]>()),
+            Shape::List(_) | Shape::Tuple(_) => weight::row(count, size_of::<usize>()),
+            Shape::ByteArray(_) => weight::row(count, 1),
+        };
+        self.weight += own + inner.len() * size_of::<(Slot, Node)>();
         let inner = inner.into();
         Ok(Some(Node { shape, inner }))
     }
@@ -250,8 +297,11 @@ impl Walk {
 
     /// Whether an object cannot be changed and is hashed without the user's code.
     fn is_plain_key(&mut self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.is_frozen(object)?
-            && (self.types.is_leaf(object) || !self.types.is_member_of_enum(object)))
+        if let Some(weight) = weight::common(object) {
+            self.weight += weight;
+            return Ok(true);
+        }
+        Ok(!self.types.is_member_of_enum(object) && self.is_frozen(object)?)
     }
 }
 

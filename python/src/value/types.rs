@@ -3,11 +3,10 @@
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{
-    PyBool, PyBytes, PyComplex, PyFloat, PyInt, PyList, PyString, PyTuple, PyType, PyTypeMethods,
-};
+use pyo3::types::{PyComplex, PyList, PyTuple, PyType, PyTypeMethods};
 
 use super::page::Page;
+use super::weight;
 
 /// Types of the standard library and of Flask's own dependencies, looked up once.
 pub(crate) struct Types {
@@ -99,16 +98,14 @@ impl Types {
         address(object.get_type_ptr()) == kind.as_ptr() as Address
     }
 
-    /// Whether `object` cannot be changed, and holds nothing that can. Containers are not looked at.
-    pub(super) fn is_leaf(&self, object: &Bound<'_, PyAny>) -> bool {
-        object.is_exact_instance_of::<PyString>()
-            || object.is_exact_instance_of::<PyInt>()
-            || object.is_none()
-            || object.is_exact_instance_of::<PyFloat>()
-            || object.is_exact_instance_of::<PyBool>()
-            || object.is_exact_instance_of::<PyBytes>()
-            || self.leaves.contains(&address(object.get_type_ptr()))
-            || self.is_time(object) && self.has_known_zone(object)
+    /// The bytes of an object that cannot be changed and holds nothing that can; `None` for all
+    /// others. Containers are not looked at.
+    pub(super) fn leaf(&self, object: &Bound<'_, PyAny>) -> Option<usize> {
+        weight::common(object).or_else(|| {
+            let known = self.leaves.contains(&address(object.get_type_ptr()))
+                || self.is_time(object) && self.has_known_zone(object);
+            known.then(|| weight::measured(object))
+        })
     }
 
     /// Whether `object` is a time of day, or of a day.
