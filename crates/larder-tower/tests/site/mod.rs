@@ -3,9 +3,8 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::Waker;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,49 +13,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use larder_core::store::Memory;
-use larder_core::time::{AlarmId, Alarms};
-use larder_core::{AnyStore, Cache, Clock, Timestamp};
+use larder_core::{AnyStore, Cache};
+pub(crate) use larder_testkit::HandClock;
 use larder_tower::{CacheLayer, CacheLayerBuilder, Page};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
-
-/// Stands still until it is moved.
-#[derive(Debug, Default)]
-pub(crate) struct HandClock(Mutex<(u64, Alarms)>);
-
-impl HandClock {
-    pub(crate) fn advance(&self, span: Duration) {
-        let due = {
-            let mut state = self.0.lock().unwrap();
-            state.0 += u64::try_from(span.as_millis()).unwrap();
-            let now = Timestamp::from_millis(state.0);
-            state.1.due(now)
-        };
-        due.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.lock().unwrap().0)
-    }
-
-    fn wake_at(&self, at: Timestamp, waker: Waker) -> AlarmId {
-        let mut state = self.0.lock().unwrap();
-        if Timestamp::from_millis(state.0) < at {
-            return state.1.add(at, waker);
-        }
-        drop(state);
-        waker.wake();
-        0
-    }
-
-    fn cancel(&self, alarm: AlarmId) {
-        let cancelled = self.0.lock().unwrap().1.cancel(alarm);
-        drop(cancelled);
-    }
-}
 
 /// How often something happened.
 #[derive(Clone, Debug, Default)]
@@ -77,10 +39,9 @@ pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// A memory cache on a clock moved by hand, which starts at a million seconds.
+/// A memory cache on a clock moved by hand.
 pub(crate) fn cache() -> (Cache<Page>, Arc<HandClock>) {
-    let clock = Arc::new(HandClock::default());
-    clock.advance(seconds(1_000_000));
+    let clock = HandClock::new();
     let memory = Memory::builder().clock(clock.clone());
     let store = AnyStore::from(memory.build::<Page>().unwrap());
     (Cache::builder(store).clock(clock.clone()).build(), clock)

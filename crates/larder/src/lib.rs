@@ -1,0 +1,98 @@
+//! Keeps a web application's answers ready to serve.
+//!
+//! Larder is one cache for three things:
+//!
+//! - **pages**: a layer for axum and every other tower service ([`tower`], feature `tower`);
+//! - **functions**: [`memoize`](macro@memoize) on a function, synchronous or not;
+//! - **values**: a [`Cache`] of your own, with [`get_or_load`](Load::get_or_load).
+//!
+//! Whichever it is: many callers who want the same thing at once cause one load, a purge also reaches
+//! what is being loaded at that moment, a stale value can be served while it is refreshed or in place
+//! of an error, and memory is bounded.
+//!
+//! # A function
+//!
+//! ```
+//! # #[cfg(feature = "macros")] {
+//! use larder::memoize;
+//!
+//! #[memoize(ttl = "5m", tags = ["product:{id}"])]
+//! fn price(id: u32) -> Result<u32, String> {
+//!     // ... a slow query; an error is not kept ...
+//!     Ok(100 * id)
+//! }
+//!
+//! assert_eq!(price(7), Ok(700));
+//! // After a write, one of:
+//! invalidate_price(7)?;
+//! invalidate_price_all()?;
+//! larder::memo::bump(["product:7"])?;
+//! # }
+//! # Ok::<(), larder::Error>(())
+//! ```
+//!
+//! # A value
+//!
+//! ```
+//! use std::time::Duration;
+//! use larder::{Cache, Key, Kind, Load, Memory, Policy};
+//!
+//! let cache: Cache<String> = Cache::new(Memory::builder().build::<String>()?);
+//! let policy = Policy::new(Duration::from_secs(60)).tag("greetings");
+//! let key = Key::new(Kind::User, "greeting");
+//! let greeting = cache.get_or_load_blocking(&key, &policy, || "hello".to_owned());
+//! assert_eq!(greeting, "hello");
+//! # Ok::<(), larder::Error>(())
+//! ```
+//!
+//! # A site
+//!
+//! ```
+//! # #[cfg(feature = "tower")] {
+//! use std::time::Duration;
+//! use axum::{Router, routing::get};
+//! use larder::tower::CacheLayer;
+//!
+//! let pages = CacheLayer::builder(Duration::from_secs(60))
+//!     .stale_while_revalidate(Duration::from_secs(600))
+//!     .build()?;
+//! let app: Router = Router::new()
+//!     .route("/products", get(|| async { "a slow list" }))
+//!     .layer(pages.clone());
+//! # }
+//! # Ok::<(), larder::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `memory` | yes | [`Memory`], the store in this process |
+//! | `macros` | yes | [`memoize`](macro@memoize) |
+//! | `tower` | | [`tower`], the layer for axum and other services |
+//! | `tokio` | | background refreshes as tasks of tokio; comes with `tower` |
+
+// These pages link to what a feature may have left out.
+#![cfg_attr(
+    not(all(feature = "macros", feature = "memory", feature = "tower")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+pub mod background;
+mod load;
+pub mod memo;
+
+pub use larder_core::store;
+#[cfg(feature = "memory")]
+pub use larder_core::store::{Memory, MemoryBuilder};
+pub use larder_core::{
+    AnyStore, Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, Event, Failure, Hit, Key,
+    KeyPart, KeyWriter, Kind, Lifetime, Lookup, Meta, Observer, Permit, Policy, Reason, Result,
+    Served, Settled, Store, Stored, SystemClock, Tag, Tags, Timestamp, Value,
+};
+#[cfg(feature = "macros")]
+pub use larder_macros::memoize;
+#[cfg(feature = "tower")]
+pub use larder_tower as tower;
+
+pub use load::Load;
