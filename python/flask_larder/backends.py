@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -37,6 +39,7 @@ class Backend:
         ignore_delete_many_errors: bool = False,
     ) -> None:
         self.engine = engine
+        _backends.add(self)
         self.default_timeout = durations.seconds(default_timeout, "default_timeout")
         self.ignore_delete_many_errors = ignore_delete_many_errors
 
@@ -139,6 +142,17 @@ class Backend:
     def keys(self) -> Iterator[str]:
         """The keys that are stored, where the store can list them."""
         return iter(self.engine.keys() or ())
+
+
+_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+
+
+def _forget_loads() -> None:
+    for backend in list(_backends):
+        backend.engine.forget_loads()
+
+
+os.register_at_fork(after_in_child=_forget_loads)
 
 
 def _is_pattern(key: Any) -> bool:

@@ -340,6 +340,11 @@ impl Engine {
         user.map(|key| text_of(py, key)).collect::<PyResult<_>>().map(Some)
     }
 
+    /// Forgets the loads under way: for a child process, whose parent goes on with them.
+    fn forget_loads(&self) {
+        self.cache.forget_loads();
+    }
+
     /// The name of the store and what it holds.
     fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let size = self.cache.store().size();

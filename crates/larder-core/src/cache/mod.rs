@@ -307,6 +307,12 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         self.purge(Removal::All).await.map(drop)
     }
 
+    /// Forgets the loads under way, for a process that came out of a fork: who led them stayed in the
+    /// parent, and whoever came to follow them here would wait in vain.
+    pub fn forget_loads(&self) {
+        self.0.flights.detach(|_| true);
+    }
+
     /// Makes every entry with one of these tags invalid.
     ///
     /// # Errors
