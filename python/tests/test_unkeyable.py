@@ -6,7 +6,6 @@ import os
 import threading
 from typing import Any
 
-import numpy as np
 import pytest
 from argument_samples import Anonymous, Valued
 
@@ -96,7 +95,6 @@ class TestWhatHasNoKey:
             lambda: bytearray(17 << 20),
             lambda: memoryview(bytes(17 << 20)),
             lambda: ["x" * (1 << 20) + str(i) for i in range(17)],
-            lambda: np.zeros(3 << 20),
             lambda: 1 << (8 * (17 << 20)),
             lambda: dict.fromkeys(range(600_000)),
             lambda: set(range(1_100_000)),

@@ -99,8 +99,9 @@ impl PyValue {
 
     /// A value that came from a store: `payload` is one value of the safe codec, and valid.
     pub(crate) fn coded(payload: &[u8]) -> Self {
-        // A text or bytes are kept twice once they were given.
-        let weight = 2 * payload.len();
+        // What cannot be changed is kept twice once it was given.
+        let twice = usize::from(!codec::is_mutable(payload));
+        let weight = payload.len() * (1 + twice);
         let payload = payload.into();
         let shared = OnceLock::new();
         Self::new(Form::Coded(Coded { payload, shared }), weight)
