@@ -64,6 +64,10 @@ class Cache:
     """
 
     dialect: Dialect = SAFE
+    # What decorated functions and fragments are answered by in this dialect.
+    view_class = View
+    function_class = Function
+    fragment_class = Fragment
 
     def __init__(
         self,
@@ -307,7 +311,7 @@ class Cache:
         )
 
         def decorator(function: Callable[P, R]) -> Callable[P, R]:
-            view = View(self, function, options)
+            view = self.view_class(self, function, options)
             return self._wrapped(view, view.readable_key)
 
         return decorator
@@ -362,7 +366,7 @@ class Cache:
         )
 
         def decorator(function: Callable[P, R]) -> Callable[P, R]:
-            memoized = Function(self, function, options)
+            memoized = self.function_class(self, function, options)
             wrapper = self._wrapped(memoized, memoized.readable_key)
             vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)
             return wrapper
@@ -463,7 +467,7 @@ class Cache:
         self, timeout: object, name: str, vary: list[Any], caller: Callable[[], str]
     ) -> Any:
         if self._fragments is None:
-            self._fragments = Fragment(self)
+            self._fragments = self.fragment_class(self)
         if timeout == "del":
             from .jinja2ext import make_template_fragment_key
 

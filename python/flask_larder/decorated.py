@@ -118,6 +118,10 @@ class Decorated:
 
     # What a kind of decorated function answers for itself.
 
+    def gate(self, args: tuple[Any, ...]) -> Engine:
+        """What is asked for the answer to a call with `args`."""
+        return self.cache._engine()
+
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """The key of a call; raises Uncached when it has none."""
         raise NotImplementedError
@@ -179,7 +183,7 @@ class Decorated:
             return (yield Load(args, kwargs))
         started = perf_counter()
         try:
-            engine = self.cache._engine()
+            engine = self.gate(args)
             key = self.key(args, kwargs)
             policy = self.policy(args, kwargs)
             answer = yield from self._ask(engine, key, policy, args, kwargs)

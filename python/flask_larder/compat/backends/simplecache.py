@@ -1,0 +1,203 @@
+"""Entries in the memory of each process, on Larder's engine."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterator, MutableMapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from cachelib.serializers import BaseSerializer, SimpleSerializer
+
+from ... import backends
+from ..._native import Key, Page, Policy
+from ...responses import respond
+from .base import BaseCache
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+__all__ = ["SimpleCache"]
+
+_UNBOUNDED = 1 << 62
+
+# For a look that waits for nobody.
+_LOOK = Policy(1.0, wait=0.0)
+
+
+class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
+    """Entries in the memory of each process, at most `threshold` and one.
+
+    Values that nobody can change are shared; others are copied out of the store at each `get`, as
+    Flask-Caching does by pickling. With another `serializer` every value goes through that.
+    """
+
+    def __init__(
+        self,
+        threshold: int = 500,
+        default_timeout: Any = 300,
+        ignore_delete_many_errors: bool = False,
+        ignore_errors: bool | None = None,
+        *,
+        max_bytes: int = _UNBOUNDED,
+        max_value: int = _UNBOUNDED,
+        on_event: Any = None,
+    ) -> None:
+        if ignore_errors is not None:
+            warnings.warn(
+                "ignore_errors has another name now: ignore_delete_many_errors",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            ignore_delete_many_errors = ignore_errors
+        self._serializer: BaseSerializer = SimpleSerializer()
+        # cachelib makes room before it inserts, and so holds one more than it is told.
+        store = backends.SimpleCache(
+            (threshold or 500) + 1, max_bytes=max_bytes, max_value=max_value, on_event=on_event
+        )
+        super().__init__(store.engine, 0, ignore_delete_many_errors)
+        self.default_timeout: Any = default_timeout
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """Builds the back end from CACHE_THRESHOLD, CACHE_OPTIONS and the sizes of Larder's own."""
+        kwargs.update(threshold=config["CACHE_THRESHOLD"])
+        return cls(*args, **kwargs)
+
+    # The serializer.
+
+    @property
+    def serializer(self) -> BaseSerializer:
+        """What values become bytes by; the default one is not used, for values need not."""
+        return self._serializer
+
+    @serializer.setter
+    def serializer(self, serializer: BaseSerializer) -> None:
+        # What was stored under another serializer cannot be read by this one.
+        self._serializer = serializer
+        self.engine.clear()
+
+    @property
+    def coded(self) -> bool:
+        """Whether values are stored as the bytes of a serializer that somebody chose."""
+        return type(self._serializer) is not SimpleSerializer
+
+    def _encode(self, value: Any) -> Any:
+        return self._serializer.dumps(value) if self.coded else value
+
+    def _decode(self, value: Any) -> Any:
+        if self.coded:
+            return self._serializer.loads(value)
+        return respond(value) if isinstance(value, Page) else value
+
+    # Values.
+
+    def _policy(self, timeout: object) -> Policy:
+        seconds = _seconds(self.default_timeout if timeout is None else timeout)
+        return Policy(None if seconds == 0 else seconds)
+
+    def get(self, key: Any) -> Any:
+        """The value, or None."""
+        found = self.engine.get(key)
+        if found is not None:
+            return self._decode(found[0])
+        return self._decode_or_none(self._only_variant(key))
+
+    def _decode_or_none(self, value: Any) -> Any:
+        return None if value is None else self._decode(value)
+
+    def get_many(self, *keys: Any) -> list[Any]:
+        """The values in order, None for what is not there."""
+        found = self.engine.get_many(*keys)
+        return [None if item is None else self._decode(item[0]) for item in found]
+
+    def set(self, key: Any, value: Any, timeout: object = None) -> bool:
+        """Stores a value. Raises a TypeError if it cannot be kept."""
+        policy = self._policy(timeout)
+        if policy.timeout is not None and policy.timeout < 0:
+            self.engine.remove(key)
+            return True
+        outcome = self.engine.set(key, self._encode(value), policy)
+        self._refused(key, outcome[1])
+        return outcome[0] == "stored"
+
+    def add(self, key: Any, value: Any, timeout: object = None) -> bool:
+        """Stores a value where none is. False if one is there."""
+        return super().add(key, self._encode(value), timeout)
+
+    def _refused(self, key: Any, reason: str | None) -> None:
+        if reason is not None and reason.startswith("uncodable"):
+            raise TypeError(f"cannot keep the value of {key!r} ({reason})")
+
+    def inc(self, key: Any, delta: int = 1) -> int | None:
+        """Adds to a counter in one step. Answers its new value."""
+        if not self.coded:
+            return super().inc(key, delta)
+        value = (self.get(key) or 0) + delta
+        return value if self.set(key, value) else None
+
+    def dec(self, key: Any, delta: int = 1) -> int | None:
+        """Subtracts from a counter in one step. Answers its new value."""
+        return self.inc(key, -delta)
+
+    @property
+    def _cache(self) -> Entries:
+        return Entries(self)
+
+
+def _seconds(timeout: object) -> int:
+    """A timeout as cachelib reads it: whole seconds, rounded up."""
+    if isinstance(timeout, timedelta):
+        return math.ceil(timeout.total_seconds())
+    if isinstance(timeout, int | float):
+        return math.ceil(timeout)
+    kind = type(timeout).__name__
+    raise TypeError(f"timeout is {kind} (use a number of seconds, a timedelta or None)")
+
+
+class Entries(MutableMapping[str, tuple[float, bytes]]):
+    """What a SimpleCache holds, as `(expiry, bytes)` by key: 0 is for ever.
+
+    A live view under the name that cachelib keeps its dict by. Bytes are made when they are looked
+    at.
+    """
+
+    def __init__(self, backend: SimpleCache) -> None:
+        self._backend = backend
+
+    def __getitem__(self, key: str) -> tuple[float, bytes]:
+        answer = self._backend.engine.lookup(Key(key), _LOOK, [])
+        if answer.permit is not None:
+            answer.permit.drop()
+        if answer.kind != "hit":
+            raise KeyError(key)
+        value = answer.value
+        coded = value if self._backend.coded else self._backend.serializer.dumps(value)
+        expiry = 0 if answer.ttl is None else time.time() + answer.ttl
+        return expiry, coded or b""
+
+    def __setitem__(self, key: str, entry: tuple[float, bytes]) -> None:
+        expiry, coded = entry
+        seconds = max(1, math.ceil(expiry - time.time())) if expiry else 0
+        self._backend.set(key, self._backend.serializer.loads(coded), seconds)
+
+    def __delitem__(self, key: str) -> None:
+        if not self._backend.delete(key):
+            raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._backend.keys()))
+
+    def __contains__(self, key: object) -> bool:
+        return self._backend.engine.get(key) is not None
+
+    def __len__(self) -> int:
+        return int(self._backend.engine.size()["entries"])
+
+    def clear(self) -> None:
+        """Removes everything."""
+        self._backend.clear()

@@ -1,0 +1,101 @@
+"""Stores from a configuration, in all the spellings that Flask-Caching ever knew."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import TYPE_CHECKING, Any, cast
+
+from cachelib.serializers import BaseSerializer
+from werkzeug.utils import import_string
+
+from . import backends, utils
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_OLD_TYPES = {
+    "null": "NullCache",
+    "simple": "SimpleCache",
+    "filesystem": "FileSystemCache",
+    "redis": "RedisCache",
+    "redissentinel": "RedisSentinelCache",
+    "rediscluster": "RedisClusterCache",
+    "uwsgi": "flask_caching.contrib.uwsgicache.UWSGICache",
+    "memcached": "MemcachedCache",
+    "gaememcached": "MemcachedCache",
+    "saslmemcached": "SASLMemcachedCache",
+    "spreadsaslmemcached": "SpreadSASLMemcachedCache",
+}
+"""Names of Flask-Caching 2.4 and older."""
+
+_THEIRS = "flask_caching."
+_OURS = __package__ + "." if __package__ else ""
+_IGNORED = "ignore_delete_many_errors"
+
+
+def serializer_of(given: object) -> BaseSerializer | None:
+    """CACHE_SERIALIZER as an instance; a ValueError for anything that is no serializer."""
+    if given is None or isinstance(given, BaseSerializer):
+        return given
+    if isinstance(given, type) and issubclass(given, BaseSerializer):
+        try:
+            return given()
+        except Exception as error:
+            raise ValueError(
+                f"Couldn't instantiate serializer {given.__name__} of CACHE_SERIALIZER: {error} "
+                "(hand in an instance)"
+            ) from error
+    raise ValueError(
+        f"CACHE_SERIALIZER={given!r} is neither a subclass nor an instance of "
+        "cachelib.serializers.BaseSerializer"
+    )
+
+
+def backend_of(app: Flask, config: dict[str, Any]) -> Any:
+    """The store that CACHE_TYPE names. Raises werkzeug's ImportStringError if there is none."""
+    name = _modern(config["CACHE_TYPE"])
+    if "." not in name:
+        name = f"{_OURS}backends.{name}"
+    elif name.startswith(_THEIRS):
+        name = _OURS + name.removeprefix(_THEIRS)
+    found: Any = import_string(name)
+    kwargs: dict[str, Any] = {
+        "default_timeout": utils.normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"]),
+        _IGNORED: config["CACHE_IGNORE_ERRORS"],
+        **(config["CACHE_OPTIONS"] or {}),
+    }
+    asked = config["CACHE_IGNORE_ERRORS"]
+    try:
+        return _call(found, name, app, config, dict(kwargs))
+    except TypeError as error:
+        # A back end that was written before that argument came about.
+        if asked or _IGNORED not in str(error):
+            raise
+    kwargs.pop(_IGNORED)
+    return _call(found, name, app, config, kwargs)
+
+
+def _modern(name: Any) -> str:
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        raise ValueError(f"CACHE_TYPE is {kind} (use the name of a store, or a dotted path)")
+    old = name.removeprefix(f"{_THEIRS}backends.")
+    if old not in _OLD_TYPES:
+        return name
+    new = _OLD_TYPES[old]
+    warnings.warn(
+        f"CACHE_TYPE={name!r} is an old name: use {new!r}", DeprecationWarning, stacklevel=2
+    )
+    return new
+
+
+def _call(
+    found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]
+) -> Any:
+    args = list(config["CACHE_ARGS"])
+    if inspect.isclass(found) and issubclass(found, backends.BaseCache):
+        return cast("Any", found).factory(app, config, args, kwargs)
+    if "cachelib" in name:
+        return found(*args, **kwargs)
+    return found(app, config, args, kwargs)

@@ -1,0 +1,344 @@
+"""The cache object of the compat dialect."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from cachelib.serializers import BaseSerializer
+from werkzeug.exceptions import HTTPException
+from werkzeug.utils import import_string
+
+from .. import backends as own
+from ..cache import Cache as SafeCache
+from ..cache import Registry
+from ..decorated import Decorated
+from ..dialect import COMPAT
+from ..functions import FunctionOptions
+from ..steps import run
+from . import utils
+from .building import backend_of, serializer_of
+from .functions import CompatFunction
+from .jinja2ext import CompatFragment
+from .views import CompatView, base_tag
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PROXIES = ("get", "set", "has", "get_many", "set_many")
+"""The methods that decorated functions go through; whoever replaces one sees every call."""
+
+
+class Cache(SafeCache):
+    """A cache for Flask applications, as Flask-Caching 2.5.1 has it.
+
+    >>> from flask import Flask
+    >>> app = Flask("shop")
+    >>> cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    >>> @cache.memoize(60)
+    ... def double(number):
+    ...     return 2 * number
+    >>> double(21)
+    42
+    """
+
+    dialect = COMPAT
+    view_class = CompatView
+    function_class = CompatFunction
+    fragment_class = CompatFragment
+    serializer: Any = None
+    app: Any
+
+    # Configuration.
+
+    def _configure_hashing(self, config: dict[str, Any]) -> None:
+        super()._configure_hashing(config)
+        self.serializer = serializer_of(config["CACHE_SERIALIZER"])
+
+    def _warn(self, config: dict[str, Any]) -> None:
+        kind = config["CACHE_TYPE"]
+        if kind in ("NullCache", "null") and not config["CACHE_NO_NULL_WARNING"]:
+            warnings.warn(
+                "CACHE_TYPE is NullCache: caching is effectively disabled "
+                "(choose a store, or set CACHE_NO_NULL_WARNING)",
+                stacklevel=4,
+            )
+        if kind in ("FileSystemCache", "filesystem") and config["CACHE_DIR"] is None:
+            warnings.warn(
+                "CACHE_TYPE is FileSystemCache and CACHE_DIR is not set (name a folder)",
+                stacklevel=4,
+            )
+
+    def _build(self, app: Flask, config: dict[str, Any]) -> Any:
+        config["CACHE_DEFAULT_TIMEOUT"] = int(config["CACHE_DEFAULT_TIMEOUT"])
+        backend = backend_of(app, config)
+        if self.serializer is not None:
+            if hasattr(backend, "serializer"):
+                backend.serializer = self.serializer
+            else:
+                name = type(backend).__name__
+                warnings.warn(
+                    f"CACHE_SERIALIZER is set and {name} has no serializer", stacklevel=5
+                )
+        return backend
+
+    def _is_classic(self) -> bool:
+        """Whether calls are answered by way of this cache's methods, as Flask-Caching answers them."""
+        backend = self.cache
+        if not isinstance(backend, own.Backend) or getattr(backend, "coded", False):
+            return True
+        replaced = not vars(self).keys().isdisjoint(_PROXIES)
+        return replaced or _overrides(type(self)) or _overrides_store(type(backend))
+
+    # Direct use.
+
+    def get(self, key: Any) -> Any:
+        """The value of `key`, or None."""
+        return self.cache.get(key)
+
+    def delete(self, key: Any) -> bool:
+        """Removes a key. On Larder's own stores, the base key of a view by query removes them all."""
+        backend = self.cache
+        gone = backend.delete(key)
+        if isinstance(backend, own.Backend):
+            views = [view for view in list(self._decorated) if isinstance(view, CompatView)]
+            if any(view.is_base(key) for view in views):
+                backend.engine.bump([base_tag(key)], [])
+                return True
+        return gone
+
+    def invalidate_tags(self, *tags: str) -> None:
+        """Makes every answer that carries one of these tags invalid; on Larder's own stores only."""
+        if self._is_classic():
+            name = type(self.cache).__name__
+            raise RuntimeError(f"{name} knows no tags (use SimpleCache of flask_larder.compat)")
+        super().invalidate_tags(*tags)
+
+    def delete_prefix(self, prefix: str) -> list[Any]:
+        """Removes every key that begins so, where the store can find them. Answers them."""
+        backend = self.cache
+        if isinstance(backend, own.Backend):
+            return backend.delete_prefix(prefix)
+        client = getattr(backend, "_write_client", None)
+        if client is None or not hasattr(client, "scan_iter"):
+            raise RuntimeError(f"{type(backend).__name__} cannot list its keys")
+        start = len(backend._get_prefix())
+        found = list(client.scan_iter(match=_literally(backend._get_prefix() + prefix) + "*"))
+        if found:
+            client.delete(*found)
+        return [key.decode()[start:] if isinstance(key, bytes) else key[start:] for key in found]
+
+    # Decorators.
+
+    def _wrapped(self, decorated: Decorated, make_cache_key: Any) -> Any:
+        function = decorated.function
+        plain = self._plain(function)
+        load = decorated.loading(plain) if isinstance(decorated, CompatView) else plain
+        raises = isinstance(decorated, CompatView)
+
+        # A plain function, as people expect of what they decorated: it is a method in a class, and
+        # its attributes are copied by other decorators.
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            value = run(decorated.steps(args, kwargs), load)
+            if raises and isinstance(value, HTTPException):
+                raise value
+            return value
+
+        made: Any = wrapper
+        decorated.wrapper = made
+        made._larder_decorated = decorated
+        made.uncached = function
+        made.cache_timeout = decorated.options.timeout
+        decorated.offer_key(make_cache_key)
+        return made
+
+    def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if not inspect.iscoroutinefunction(function):
+            return function
+        return lambda *args, **kwargs: self.app.ensure_sync(function)(*args, **kwargs)
+
+    # Keys and versions of memoized functions.
+
+    def _memoize_make_cache_key(
+        self,
+        make_name: Callable[..., str] | None = None,
+        timeout: Any = None,
+        forced_update: Any = None,
+        hash_method: Callable[..., Any] | None = None,
+        source_check: bool | None = None,
+        args_to_ignore: list[str] | None = None,
+    ) -> Callable[..., str]:
+        """What makes the key of a memoized call; `timeout` and `forced_update` are of older versions
+        and have no effect."""
+        del timeout, forced_update
+
+        def make_cache_key(f: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+            name, _ = utils.function_namespace(f, args)
+            ignored = args_to_ignore or ()
+            bound, rest = utils.bound_arguments(f, args, kwargs, ignored)
+            asked = self.source_check if source_check is None else source_check
+            digest = utils.memoize_digest(
+                hash_method or self.hash_method,
+                make_name(name) if callable(make_name) else name,
+                str(bound) + str(rest),
+                utils.source_bytes(f, asked),
+            )
+            return digest + "".join(self._versions(self._version_keys(f, args, ignored)))
+
+        return make_cache_key
+
+    def _key_maker(self, options: FunctionOptions) -> Callable[..., str]:
+        given = {
+            "make_name": options.make_name,
+            "hash_method": options.hash_method,
+            "source_check": options.source_check,
+            "args_to_ignore": options.args_to_ignore,
+        }
+        # A subclass may have been written for a version with other parameters.
+        make = self._memoize_make_cache_key
+        known = inspect.signature(make).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            given = {name: value for name, value in given.items() if name in known}
+        return make(**given)
+
+    def _memoize_kwargs_to_args(
+        self, f: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call as the key has them."""
+        ignored = kwargs.pop("args_to_ignore", None) or ()
+        return utils.bound_arguments(f, args, kwargs, ignored)
+
+    def _memvname(self, funcname: str) -> str:
+        """Where the version of a function is stored."""
+        return utils.version_key(funcname)
+
+    def _version_keys(
+        self, f: Callable[..., Any], args: tuple[Any, ...], ignored: Any = ()
+    ) -> list[str]:
+        name, of_instance = utils.function_namespace(f, args)
+        keys = [self._memvname(name)]
+        if of_instance is not None and "self" not in (ignored or ()):
+            keys.append(self._memvname(of_instance))
+        return keys
+
+    def _versions(self, keys: list[str]) -> list[str]:
+        """The versions under `keys`; those that are not there are made up and stored."""
+        found = self.get_many(*keys)
+        made = {
+            key: utils.fresh_version()
+            for key, version in zip(keys, found, strict=True)
+            if version is None
+        }
+        if made:
+            self.set_many(made, timeout=utils.VERSION_TIMEOUT)
+        return [
+            made[key] if version is None else version
+            for key, version in zip(keys, found, strict=True)
+        ]
+
+    # Invalidation.
+
+    def delete_memoized(self, f: Any, *args: Any, **kwargs: Any) -> None:
+        """Removes what a memoized function answered: for these arguments, or altogether.
+
+        Of a bound method without arguments, what it answered for that instance.
+        """
+        if not callable(f):
+            kind = type(f).__name__
+            raise TypeError(f"delete_memoized takes a memoized function, not {kind}")
+        if not args and not kwargs:
+            key = self._forgettable(f)
+            self.set_many({key: utils.fresh_version()}, timeout=utils.VERSION_TIMEOUT)
+            return
+        target: Any = f
+        plain = target.uncached
+        args = _with_receiver(target, plain, args)
+        self.delete(target.make_cache_key(plain, *args, **kwargs))
+
+    def delete_memoized_verhash(self, f: Any, *_ignored: Any) -> None:
+        """Removes the version of a memoized function, and with it everything that it answered."""
+        if not callable(f):
+            kind = type(f).__name__
+            raise TypeError(f"delete_memoized_verhash takes a memoized function, not {kind}")
+        self.delete_many(self._forgettable(f))
+
+    def _forgettable(self, f: Callable[..., Any]) -> str:
+        """The version that must change for everything that `f` means to be forgotten."""
+        name, of_instance = utils.function_namespace(f)
+        return self._memvname(name if of_instance is None else of_instance)
+
+    # What the decorated functions ask of their cache.
+
+    def _swallows(self, error: Exception) -> bool:
+        if self.app.debug:
+            return False
+        self._log.exception("Exception possibly due to cache backend.")
+        return True
+
+    def _joined(self, value: Any) -> Any:
+        return utils.join_generator(value) if inspect.isgenerator(value) else value
+
+    def _note_query(self, view: CompatView) -> None:
+        """Says once that a view depends on what is not in its key."""
+        self._say_once(
+            f"{view.name} reads request.args and is cached by its path alone: all queries get one "
+            "answer (use query_string=True)"
+        )
+
+    def _note_unsafe(self, view: CompatView, reason: str) -> None:
+        """Counts an answer that Flask-Caching stores and others may get; says once which view."""
+        view.stats.count_pass(f"unsafe_store: {reason}")
+        self._say_once(
+            f"unsafe_store: {view.name} is stored for everyone and depends on: {reason} (give it a "
+            "key that tells users apart, or import flask_larder, which does not store it)"
+        )
+
+    def _say_once(self, warning: str) -> None:
+        if warning not in self._warned:
+            self._warned.add(warning)
+            self._log.warning("%s", warning)
+
+
+@functools.cache
+def _overrides(kind: type) -> bool:
+    return any(getattr(kind, name) is not getattr(Cache, name) for name in _PROXIES)
+
+
+@functools.cache
+def _overrides_store(kind: type[own.Backend]) -> bool:
+    """Whether somebody derived from one of Larder's stores and changed what it does."""
+    ours = next(base for base in kind.__mro__ if base.__module__.startswith("flask_larder."))
+    return any(getattr(kind, name) is not getattr(ours, name) for name in _PROXIES)
+
+
+def _literally(text: str) -> str:
+    """A text as a pattern of Redis that matches it and nothing else."""
+    return "".join(f"\\{sign}" if sign in "*?[]\\^-" else sign for sign in text)
+
+
+def _with_receiver(
+    f: Any, plain: Callable[..., Any], args: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """The arguments of a call of `plain`, with the instance or the class that `f` is bound to."""
+    first = next(iter(utils.parameters(plain)), None)
+    receiver = getattr(f, "__self__", None)
+    name = f.__qualname__
+    if inspect.isclass(receiver):
+        if not args or args[0] is not receiver:
+            raise ValueError(f"{name} is a class method: pass {receiver.__name__} first")
+        return args
+    if first is None or first.name != "self":
+        return args
+    if receiver is not None:
+        return args if args and args[0] is receiver else (receiver, *args)
+    if not args:
+        raise ValueError(f"{name} is a method: pass the instance first")
+    return args

@@ -1,0 +1,1 @@
+"""Stores that Flask-Caching keeps apart from the others."""

@@ -1,0 +1,48 @@
+"""The template tag, under the names that Flask-Caching has for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..jinja2ext import (
+    JINJA_CACHE_ATTR_NAME,
+    CacheExtension,
+    Fragment,
+    make_template_fragment_key,
+)
+from . import utils
+from .gates import ClassicGate, OwnGate
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+__all__ = ["JINJA_CACHE_ATTR_NAME", "CacheExtension", "make_template_fragment_key"]
+
+
+class CompatFragment(Fragment):
+    """All fragments of one cache, stored where Flask-Caching stores them."""
+
+    cache: Cache
+
+    def gate(self, args: tuple[Any, ...]) -> Any:
+        lasting = _Lasting(self.cache, utils.normalize_timeout(args[0]))
+        if self.cache._is_classic():
+            return ClassicGate(self.cache, lasting)
+        return OwnGate(self.cache._engine(), lasting)
+
+
+class _Lasting:
+    """One fragment, with the timeout of its tag."""
+
+    keeps_none = False
+
+    def __init__(self, cache: Cache, timeout: Any) -> None:
+        self.cache = cache
+        self._timeout = timeout
+
+    def classic_timeout(self, value: Any) -> Any:
+        """The timeout as the cache's `set` takes it."""
+        return self._timeout
+
+    def was_stored(self, args: tuple[Any, ...], timeout: Any) -> None:
+        """Nothing to do."""

@@ -1,0 +1,256 @@
+"""`@cache.cached` of the compat dialect: Flask-Caching's keys and rules."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, current_app, url_for
+from werkzeug.exceptions import HTTPException
+
+from .. import _native, safety
+from .._native import Key, Policy
+from ..decorated import Uncached
+from ..vary import Inputs
+from ..views import View, ViewOptions
+from . import utils
+from .gates import ClassicGate, OwnGate
+from .responses import CachedResponse
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+# Notes of the request that is being handled, in its WSGI environment.
+_ARGS_READ = "larder.compat.args_read"
+_UNSAFE = "larder.compat.unsafe"
+_SHARED_BY_ACCIDENT = ("session", "authorization", "set-cookie", "private", "cookie")
+
+
+class CompatView(View):
+    """One decorated view, keyed as Flask-Caching keys it."""
+
+    cache: Cache
+
+    def __init__(self, cache: Cache, function: Callable[..., Any], options: ViewOptions) -> None:
+        # Whether None counts is decided behind the gate: Flask-Caching stores it in any case.
+        self.keeps_none = options.cache_none
+        options.cache_none = True
+        self.wanted = options.response_filter
+        if self.wanted is not None:
+            options.response_filter = self._is_wanted
+        super().__init__(cache, function, options)
+
+    def _is_wanted(self, value: Any) -> Any:
+        assert self.wanted is not None
+        return self.wanted(value.get_response() if isinstance(value, HTTPException) else value)
+
+    def gate(self, args: tuple[Any, ...]) -> Any:
+        if self.cache._is_classic():
+            return ClassicGate(self.cache, self)
+        return OwnGate(self.cache._engine(), self)
+
+    # The key.
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        make = self.options.make_cache_key
+        assigned = self.assigned_key()
+        if make is not None:
+            return Key(make(*args, **kwargs))
+        if assigned is not None:
+            return Key(assigned(*args, use_request=True, **kwargs))
+        text = self._text(lambda: current_path(self.name), None)
+        request = _native.current_request()
+        if request is None or self.options.inputs == Inputs():
+            return Key(text)
+        if not self.cache._is_classic():
+            return self.rule.key(request, text)
+        return Key(text + self._inputs_digest(request))
+
+    def _inputs_digest(self, request: Any) -> str:
+        """What `vary` names, for a store that knows nothing of variants."""
+        inputs = self.options.inputs
+        found = (
+            [(name, request.headers.get(name)) for name in inputs.headers],
+            [(name, request.cookies.get(name)) for name in inputs.cookies],
+            [(name, request.args.getlist(name)) for name in inputs.parameters],
+            [compute() for compute in inputs.values],
+        )
+        return self._method()(repr(found).encode()).hexdigest()
+
+    def base(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        return self._text(lambda: current_path(self.name), None)
+
+    def _method(self) -> Callable[..., Any]:
+        return self.options.hash_method or self.cache.hash_method
+
+    def _prefixed(self, path: Callable[[], str]) -> str:
+        prefix = self.options.key_prefix
+        if callable(prefix):
+            return prefix()
+        return prefix % path() if "%s" in prefix else prefix
+
+    def _text(self, path: Callable[[], str], query_args: Any) -> str:
+        asked = self.options.source_check
+        source = utils.source_bytes(
+            self.function, self.cache.source_check if asked is None else asked
+        )
+        base = self._prefixed(path)
+        if not self.options.query_string:
+            return base + self._method()(source).hexdigest() if source else base
+        if query_args is None:
+            request = _native.current_request()
+            if request is None:
+                raise RuntimeError(
+                    f"{self.name} is keyed by its query (pass query_args=, or use a request)"
+                )
+            query_args = request.args
+        pairs = tuple(sorted(utils.query_args_as_pairs(query_args)))
+        return base + self._method()(str(pairs).encode() + source).hexdigest()
+
+    def readable_key(
+        self,
+        *args: Any,
+        path: str | None = None,
+        query_args: Any = None,
+        use_request: bool = False,
+        **kwargs: Any,
+    ) -> str:
+        """The key of the answer to a request, as `cache.get` and `cache.delete` take it."""
+
+        def find() -> str:
+            if path is not None:
+                return path
+            if use_request or self.options.query_string:
+                return current_path(self.name)
+            return self._url(args, kwargs)
+
+        if self.options.query_string and path is not None and query_args is None:
+            request = _native.current_request()
+            query_args = request.args if request is not None else ()
+        return self._text(find, query_args)
+
+    def _url(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        values = dict(zip(utils.get_arg_names(self.function), args, strict=False))
+        values.update(kwargs)
+        endpoint = endpoint_of(self.wrapper) or self.function.__name__
+        return url_for(endpoint, _external=False, **values)
+
+    # Values.
+
+    def incoming(self, value: Any) -> Any:
+        self._tell_of_accidents()
+        if self.cache._is_classic():
+            if inspect.isasyncgen(value):
+                raise Uncached("stream")
+            return value
+        if isinstance(value, Response) and type(value) not in _plain_responses():
+            return value
+        return super().incoming(value)
+
+    def outgoing(self, value: Any) -> Any:
+        # A stored HTTPException is raised where nothing takes it for a failure of the cache.
+        return value if isinstance(value, HTTPException) else super().outgoing(value)
+
+    def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
+        policy = super().policy(args, kwargs)
+        if self.by_query and not self.cache._is_classic():
+            return policy.tagged([base_tag(self._prefixed(lambda: current_path(self.name)))])
+        return policy
+
+    @property
+    def by_query(self) -> bool:
+        """Whether there may be many keys under one base key that people know."""
+        custom = self.custom_key or self.assigned_key() is not None
+        return bool(self.options.query_string) and not custom
+
+    def is_base(self, key: Any) -> bool:
+        """Whether `key` may be the base key of answers that differ by their query."""
+        prefix = self.options.key_prefix
+        if not self.by_query or not isinstance(prefix, str) or not isinstance(key, str):
+            return False
+        before, path, after = prefix.partition("%s")
+        return key == prefix if not path else key.startswith(before) and key.endswith(after)
+
+    def classic_timeout(self, value: Any) -> Any:
+        """The timeout as the cache's `set` takes it."""
+        own = value.timeout if isinstance(value, CachedResponse) else None
+        return own or utils.normalize_timeout(self.wrapper.cache_timeout)
+
+    def was_stored(self, args: tuple[Any, ...], timeout: Any) -> None:
+        """Nothing to do."""
+
+    # Accidents.
+
+    def loading(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The view as it is called for its answer: a raised HTTPException is one too."""
+
+        def load(*args: Any, **kwargs: Any) -> Any:
+            request = _native.current_request()
+            inputs = self.options.inputs
+            if request is None or self.custom_key or self.assigned_key() is not None:
+                return _caught(function, args, kwargs)
+            environ = request.environ
+            environ[_ARGS_READ] = "args" in vars(request)
+            before = safety.of_request(request, inputs, custom=False)
+            value = _caught(function, args, kwargs)
+            after = safety.of_answer(value, inputs, custom=False)
+            environ[_UNSAFE] = [reason for reason in (before, after) if reason is not None]
+            return value
+
+        return load
+
+    def _tell_of_accidents(self) -> None:
+        request = _native.current_request()
+        if request is None:
+            return
+        environ = request.environ
+        for reason in environ.pop(_UNSAFE, ()):
+            if reason in _SHARED_BY_ACCIDENT:
+                self.cache._note_unsafe(self, reason)
+        read_before = environ.pop(_ARGS_READ, True)
+        varies = self.options.query_string or self.options.inputs.parameters
+        if not varies and not read_before and "args" in vars(request):
+            self.cache._note_query(self)
+
+
+def _caught(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except HTTPException as error:
+        return error
+
+
+def _plain_responses() -> tuple[type, ...]:
+    app = _native.current_app()
+    own = () if app is None else (app.response_class,)
+    return (Response, CachedResponse, *own)
+
+
+def base_tag(base: str) -> str:
+    """The tag of all answers under a base key."""
+    return f"flask_larder.compat/{base}"
+
+
+def current_path(name: str) -> str:
+    """The path of the request that is being handled."""
+    request = _native.current_request()
+    if request is None:
+        raise RuntimeError(
+            f"Working outside of request context: {name} is cached by its path "
+            "(give it a key_prefix without %s)"
+        )
+    return request.path
+
+
+def endpoint_of(function: Any) -> str | None:
+    """The endpoint whose view is `function`, also under further decorators."""
+    if not current_app:
+        return None
+    for endpoint, view in current_app.view_functions.items():
+        found: Any = view
+        while found is not None:
+            if found is function:
+                return endpoint
+            found = getattr(found, "__wrapped__", None)
+    return None
