@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use http::response;
 use larder_core::store::{AnyStore, Memory};
-use larder_core::{Cache, Policy, Result, Tag};
+use larder_core::{Cache, Error, ErrorKind, Policy, Result, Store, Tag};
 
 use crate::cache::PageCache;
 use crate::key_rule::KeyRule;
@@ -145,12 +145,21 @@ impl CacheLayerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](larder_core::ErrorKind::Config), should the default store not be made.
+    /// [`ErrorKind::Config`] for a store that blocks threads: the layer runs on threads that many
+    /// requests share.
     pub fn build(self) -> Result<CacheLayer> {
         let pages = match self.cache {
             Some(cache) => cache,
             None => AnyStore::from(Memory::builder().build::<Page>()?).into(),
         };
+        if pages.engine().store().may_block() {
+            let name = pages.engine().store().name();
+            let detail = format!(
+                "the store `{name}` blocks the threads that requests share (build the asynchronous \
+                 one: for Redis, `build_tokio`)"
+            );
+            return Err(Error::new(ErrorKind::Config, detail));
+        }
         let vary = self.key.vary();
         let value = |name: &http::HeaderName| HeaderValue::from_name(name.clone());
         let rules = Rules {

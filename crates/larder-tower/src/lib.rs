@@ -20,6 +20,10 @@
 //! # }
 //! ```
 //!
+//! Pages lie in this process; with `.store(AnyStore::new(redis))`, a store of `larder-redis` built for
+//! [`PageCodec`] by `build_tokio`, all processes share them. Only a page in memory is answered without
+//! an allocation for the future.
+//!
 //! The layer can stand around a whole router or around single routes, and several layers can share one
 //! cache. A request that is answered from the cache never reaches what the layer stands around.
 //!

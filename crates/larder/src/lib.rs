@@ -70,11 +70,17 @@
 //! | `memory` | yes | [`Memory`], the store in this process |
 //! | `macros` | yes | [`memoize`](macro@memoize) |
 //! | `tower` | | [`tower`], the layer for axum and other services |
+//! | `redis` | | [`redis`], the store in Redis or Valkey |
 //! | `tokio` | | background refreshes as tasks of tokio; comes with `tower` |
 
 // These pages link to what a feature may have left out.
 #![cfg_attr(
-    not(all(feature = "macros", feature = "memory", feature = "tower")),
+    not(all(
+        feature = "macros",
+        feature = "memory",
+        feature = "redis",
+        feature = "tower"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -92,6 +98,8 @@ pub use larder_core::{
 };
 #[cfg(feature = "macros")]
 pub use larder_macros::memoize;
+#[cfg(feature = "redis")]
+pub use larder_redis as redis;
 #[cfg(feature = "tower")]
 pub use larder_tower as tower;
 
