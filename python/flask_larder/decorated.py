@@ -94,9 +94,17 @@ class Decorated:
 
     @property
     def name(self) -> str:
-        """The function's name, as people find it in the source."""
+        """The function's name, as people find it in the source; of a lambda, with its line."""
         function = self.function
-        return f"{function.__module__}.{function.__qualname__}"
+        name = getattr(function, "__qualname__", None)
+        if name is None:
+            kind = type(function).__qualname__
+            raise TypeError(
+                f"{kind} object has no name to tell its answers by (cache a function that calls it)"
+            )
+        if "<lambda>" in name:
+            name = f"{name}:{function.__code__.co_firstlineno}"
+        return f"{function.__module__}.{name}"
 
     def offer_key(self, make_cache_key: Any) -> None:
         """Puts the key function on the wrapper, where people read and replace it."""

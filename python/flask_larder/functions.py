@@ -41,6 +41,9 @@ class Function(Decorated):
         self, cache: Cache, function: Callable[..., Any], options: FunctionOptions
     ) -> None:
         super().__init__(cache, function, options)
+        if cache.dialect.typed_keys:
+            # What has no name is refused here and not with the first call.
+            _ = self.name
         signature = inspect.signature(function)
         first = next(iter(signature.parameters), None)
         self.receiver = first if first in ("self", "cls") else None

@@ -47,17 +47,18 @@ class View(Decorated):
         self, cache: Cache, function: Callable[..., Any], options: ViewOptions
     ) -> None:
         super().__init__(cache, function, options)
-        self.rule = self._rule()
         # A custom key function means that the developer took charge of the key.
         self.custom_key = options.make_cache_key is not None or callable(options.key_prefix)
+        self.rule = self._rule(custom=self.custom_key)
 
-    def _rule(self) -> ViewKey:
+    def _rule(self, *, custom: bool) -> ViewKey:
         prefix, inputs = self.options.key_prefix, self.options.inputs
         before, after, identity = "", None, None
         if isinstance(prefix, str):
             before, found, rest = prefix.partition("%s")
             after = rest if found else None
-        whole = self.cache.dialect.whole_url
+        # To a custom key comes what vary= declares, and nothing else.
+        whole = self.cache.dialect.whole_url and not custom
         if whole and prefix == ViewOptions.key_prefix:
             # Two functions that are called in one request have one path.
             identity = self.name
@@ -93,8 +94,8 @@ class View(Decorated):
                     "(give it a key_prefix without %s)"
                 )
             return Key(base)
-        if self.options.make_cache_key is not None or self.assigned_key() is not None:
-            return Key(base)
+        if self.assigned_key() is not None:
+            return self._rule(custom=True).key(request, base)
         return self.rule.key(request, base)
 
     def base(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
