@@ -251,7 +251,9 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
                 Judged::Serve(hit) | Judged::Refresh(hit) => self.serve(key, hit),
                 Judged::Load => {
                     self.observe(&Event::GaveUp(key));
-                    self.alone(key, policy, found.reading)
+                    self.observe(&Event::Miss(key));
+                    let permit = self.permit(key, policy, found.reading, None);
+                    Lookup::Miss(permit.past_a_leader())
                 }
             },
         }

@@ -5,6 +5,7 @@
 
 mod event;
 mod lookup;
+mod overtaken;
 mod permit;
 mod solo;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::overtaken::Overtaken;
 use self::solo::Solo;
 use crate::entry::{Entry, Fence, Freshness};
 use crate::error::Result;
@@ -51,6 +53,7 @@ pub(crate) struct Inner<V: Value, S: Store<V>> {
     pub(crate) clock: Arc<dyn Clock>,
     flights: Arc<Flights<lookup::Shared<V>>>,
     solo: Solo,
+    overtaken: Overtaken,
     observer: Option<Arc<dyn Observer>>,
     max_value: usize,
 }
@@ -95,6 +98,7 @@ impl<S> CacheBuilder<S> {
             clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
             flights: Flights::new(),
             solo: Solo::default(),
+            overtaken: Overtaken::default(),
             observer: self.observer,
             max_value: self.max_value,
         }))

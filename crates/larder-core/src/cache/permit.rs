@@ -50,6 +50,8 @@ pub struct Permit<V: Value, S: Store<V>> {
     /// A stale value that may be served if the load fails.
     spare: Option<Arc<Entry<V>>>,
     throttle: Duration,
+    /// Whether somebody else leads a load of the same key.
+    past_a_leader: bool,
 }
 
 impl<V: Value, S: Store<V>> Permit<V, S> {
@@ -72,12 +74,18 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             cost: None,
             spare: None,
             throttle: Duration::ZERO,
+            past_a_leader: false,
         }
     }
 
     pub(super) fn with_spare(mut self, spare: Option<Arc<Entry<V>>>, throttle: Duration) -> Self {
         self.spare = spare;
         self.throttle = throttle;
+        self
+    }
+
+    pub(super) fn past_a_leader(mut self) -> Self {
+        self.past_a_leader = true;
         self
     }
 
@@ -129,6 +137,13 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
     async fn put(mut self, value: V, meta: Meta) -> Stored {
         if value.weight() > self.cache.0.max_value {
             return self.keep_to_followers(value, meta, Reason::TooLarge);
+        }
+        if self.cache.0.overtaken.has(&self.key, self.load.number()) {
+            return self.keep_to_followers(value, meta, Reason::Superseded);
+        }
+        if self.past_a_leader {
+            let now = self.cache.0.clock.now();
+            self.cache.0.overtaken.note(&self.key, self.load.number(), now);
         }
         let entry = Arc::new(Entry::new(meta, value, self.fence.clone()));
         let put = self
