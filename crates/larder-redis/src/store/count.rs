@@ -5,8 +5,8 @@ use std::fmt;
 use larder_core::codec::Codec;
 use larder_core::{Entry, Error, ErrorKind, Key, Meta, Result, Value};
 
+use super::Inner;
 use super::write::{Condition, Outcome, Write, contended};
-use super::{Inner, TRIES};
 use crate::found::{Raw, Written, counts};
 use crate::layout::Record;
 use crate::transport::{Deadline, Transport};
@@ -34,7 +34,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             },
         };
         let mut plan = start();
-        for _ in 0..TRIES {
+        while deadline.left().is_some() {
             let Plan {
                 count,
                 meta,

@@ -28,8 +28,6 @@ use crate::transport::{Blocking, Deadline, Request, Transport};
 
 /// How long the mark of a removal or a bump is kept at least, in milliseconds: longer than any load.
 const MARK: u64 = 600_000;
-/// How often an operation starts anew because others changed what it had read, before it gives up.
-const TRIES: usize = 16;
 
 /// Entries in a Redis or Valkey server. Cheap to clone; all clones are one store.
 ///

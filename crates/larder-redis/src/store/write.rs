@@ -7,7 +7,7 @@ use larder_core::store::{Mode, Put};
 use larder_core::{Entry, Error, ErrorKind, Fence, Key, Meta, Result, Timestamp, Value};
 use redis::{Pipeline, Value as Answer};
 
-use super::{Inner, MARK, TRIES};
+use super::{Inner, MARK};
 use crate::answer;
 use crate::found::{Marks, Raw, Written, is_valid};
 use crate::layout::{Layout, Record};
@@ -62,7 +62,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Mode::Replace => Condition::None,
             Mode::IfAbsent => Condition::Absent,
         };
-        for _ in 0..TRIES {
+        while deadline.left().is_some() {
             let current = self.current(entry);
             let entry = current.as_ref().unwrap_or(entry);
             let written = self.scribe.write(key, entry)?;
@@ -251,8 +251,8 @@ fn life(keep_until: Timestamp, now: Timestamp) -> u64 {
         .clamp(1, LONGEST)
 }
 
-/// The error of an operation that others kept from finishing.
+/// The error of an operation that others kept from finishing: each time somebody else was faster.
 pub(super) fn contended(key: &Key) -> Error {
-    let detail = format!("{key} changed {TRIES} times while it was being written");
-    Error::new(ErrorKind::Store, detail)
+    let detail = format!("{key} changed again and again while it was being written");
+    Error::new(ErrorKind::Timeout, detail)
 }

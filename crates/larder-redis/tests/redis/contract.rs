@@ -264,15 +264,24 @@ async fn the_server_forgets_by_itself<T: Transport>(a: Bench<T>, _: Bench<T>, se
         assert!((60_000..=100_000).contains(&left), "{name}: {left}");
     }
     assert!(left("!tut") >= 100_000, "a mark outlives loads and entries");
-    let forever = Policy::new(larder_core::Lifetime::Forever);
-    let forever = forever
-        .tag("t")
-        .stamp(larder_core::Clock::now(&*a.clock), Duration::ZERO);
-    a.write_for(&base, text("v"), forever.clone().unwrap())
-        .await;
-    a.write_for(&variant(&base, "1"), text("v"), forever.unwrap())
-        .await;
-    for name in ["k", "!hu:k", "!tut", "!"] {
+    let stamp = |policy: Policy| {
+        policy
+            .stamp(larder_core::Clock::now(&*a.clock), Duration::ZERO)
+            .unwrap()
+    };
+    let forever = stamp(Policy::new(larder_core::Lifetime::Forever).tag("t"));
+    let long = stamp(Policy::new(Duration::from_secs(5000)).tag("t"));
+    // What is written in the place of something shorter prolongs what it needs.
+    let other = variant(&user("o"), "1");
+    a.write_for(&other, text("v"), a.meta(100, &["t"])).await;
+    a.write_for(&other, text("v"), long).await;
+    for name in ["!hu:o", "!tut"] {
+        assert!(left(name) > 4_000_000, "{name}");
+    }
+    a.write_for(&other, text("v"), forever.clone()).await;
+    a.write_for(&base, text("v"), forever.clone()).await;
+    a.write_for(&variant(&base, "1"), text("v"), forever).await;
+    for name in ["k", "!hu:k", "!hu:o", "!tut", "!"] {
         assert_eq!(left(name), -1, "{name} stays");
     }
 }

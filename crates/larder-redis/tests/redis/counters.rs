@@ -65,6 +65,15 @@ async fn a_counter_is_a_number_that_others_can_read<T: Transport>(
     assert_eq!(b.value(&user("theirs")).await, Some(Plain::Int(7)));
     assert_eq!(b.count(&user("theirs"), 1).await.unwrap(), 8);
     assert!(a.remove(&user("theirs")).await);
+    // What was said of an earlier number of ours does not concern a later one of theirs.
+    a.write(&user("k"), text("no number"), &[]).await;
+    a.clock.advance(60);
+    redis::cmd("SET")
+        .arg(name)
+        .arg("7")
+        .exec(&mut client)
+        .unwrap();
+    assert_eq!(b.value(&user("k")).await, Some(Plain::Int(7)));
 }
 
 async fn a_counter_is_purged_like_everything_else<T: Transport>(

@@ -135,7 +135,60 @@ fn a_restart_that_nobody_noticed_costs_nothing() {
         None,
         "the closed connection is replaced within the operation"
     );
+    server.restart();
+    // A write is not sent twice; so the connection is looked at before it is used.
+    let bench = Bench {
+        store: store.clone(),
+        clock: Hand::new(),
+    };
+    assert_eq!(now(bench.write(&user("k"), text("v"), &[])), Put::Stored);
     assert_eq!(store.transport().breaker().openings(), 0);
+}
+
+#[test]
+fn a_crowd_waits_for_the_first_connection() {
+    // The server takes connections and never answers the greeting.
+    let liar = Liar::new(answers(b""));
+    let url = liar.url.replace("redis://", "redis://:password@");
+    let store = Redis::builder(url)
+        .deadline(Duration::from_millis(500))
+        .build(Safe)
+        .unwrap();
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| assert_ne!(kind(&store), None));
+        }
+    });
+    // The breaker has opened once, and its first probe may have started.
+    assert!(
+        store.transport().attempts() <= 2,
+        "{}",
+        store.transport().attempts()
+    );
+}
+
+/// What a server answers to a read that holds nothing but a record.
+const NOTHING: &[u8] = b"*2\r\n$5\r\n1:1:0\r\n$-1\r\n*1\r\n$-1\r\n";
+
+#[test]
+fn a_read_is_sent_again_and_a_write_is_not() {
+    // Each connection answers one request and hangs up on the second.
+    let liar = Liar::new(|mut stream, _| {
+        let mut request = [0; 65536];
+        let _ = stream.read(&mut request);
+        let _ = stream.write_all(NOTHING);
+        let _ = stream.read(&mut request);
+    });
+    let store = store(&liar.url);
+    assert_eq!([kind(&store), kind(&store), kind(&store)], [None; 3]);
+    assert_eq!(store.transport().attempts(), 3);
+    let bench = Bench {
+        store: store.clone(),
+        clock: Hand::new(),
+    };
+    let tags = [larder_core::Tag::new("t")];
+    assert!(now(Store::<Plain>::bump(&bench.store, &tags)).is_err());
+    assert_eq!(store.transport().attempts(), 3);
 }
 
 #[test]
@@ -234,7 +287,7 @@ fn answers(answer: &'static [u8]) -> impl Fn(TcpStream, &AtomicBool) + Send + Sy
 fn drips(mut stream: TcpStream, over: &AtomicBool) {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request);
-    for byte in b"*2\r\n$5\r\n1:1:0\r\n$-1\r\n*1\r\n$-1\r\n" {
+    for byte in NOTHING {
         if over.load(Ordering::Relaxed) || stream.write_all(&[*byte]).is_err() {
             return;
         }
@@ -252,7 +305,8 @@ fn a_server_that_drips_is_as_good_as_silent() {
 
 #[test]
 fn garbage_of_every_sort_is_an_error_at_once() {
-    let cases: [&'static [u8]; 11] = [
+    let cases: [&'static [u8]; 12] = [
+        b"*2\r\n$5\r\n1:1:0\r\n$-1\r\n*1\r\n$-1\r\n+and more\r\n",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"\0\0\0\0\0\0\0\0",
         b"$2147483647\r\n",
