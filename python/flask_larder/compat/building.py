@@ -90,12 +90,9 @@ def _modern(name: Any) -> str:
     return new
 
 
-def _call(
-    found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]
-) -> Any:
+def _call(found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]) -> Any:
     args = list(config["CACHE_ARGS"])
     if inspect.isclass(found) and issubclass(found, backends.BaseCache):
         return cast("Any", found).factory(app, config, args, kwargs)
-    if "cachelib" in name:
-        return found(*args, **kwargs)
-    return found(app, config, args, kwargs)
+    build = cast("Any", found)
+    return build(*args, **kwargs) if "cachelib" in name else build(app, config, args, kwargs)

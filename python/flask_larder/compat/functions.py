@@ -1,5 +1,8 @@
 """`@cache.memoize` of the compat dialect: Flask-Caching's keys and versions."""
 
+# The parts of one cache know each other's insides.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -5,6 +5,9 @@ calls that Flask-Caching makes: `get`, `has` where None counts, `set`. Larder's 
 by way of the engine, which also lets one caller load for all.
 """
 
+# The parts of one cache know each other's insides.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -105,9 +108,6 @@ class OwnPermit:
 
     def store(self, value: Any, policy: Policy, seconds: float) -> Outcome:
         """Stores what was loaded, and hands it to everyone who waits."""
-        if value is None and not self._decorated.keeps_none:
-            self._permit.decline("filtered")
-            return "refused", "filtered", 0
         outcome = self._permit.store(value, policy, seconds)
         if outcome[0] == "stored":
             self._decorated.was_stored(self.args, self._decorated.classic_timeout(value))
@@ -154,7 +154,7 @@ class ClassicPermit:
             self._cache.set(self._key.text, value, timeout=timeout)
             self._decorated.was_stored(self.args, timeout)
         except Exception as error:
-            if not self._cache._swallows(error):  # pyright: ignore[reportPrivateUsage]
+            if not self._cache._swallows(error):
                 raise
             return "refused", "store-failed", 0
         return "stored", None, 0

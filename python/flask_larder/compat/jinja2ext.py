@@ -1,5 +1,8 @@
 """The template tag, under the names that Flask-Caching has for it."""
 
+# The parts of one cache know each other's insides.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -1,5 +1,8 @@
 """`@cache.cached` of the compat dialect: Flask-Caching's keys and rules."""
 
+# The parts of one cache know each other's insides.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import inspect
@@ -118,6 +121,10 @@ class CompatView(View):
     ) -> str:
         """The key of the answer to a request, as `cache.get` and `cache.delete` take it."""
 
+        if use_request:
+            # The call of a view: what is named like our own parameters are the view's arguments.
+            path = query_args = None
+
         def find() -> str:
             if path is not None:
                 return path
@@ -125,9 +132,6 @@ class CompatView(View):
                 return current_path(self.name)
             return self._url(args, kwargs)
 
-        if self.options.query_string and path is not None and query_args is None:
-            request = _native.current_request()
-            query_args = request.args if request is not None else ()
         return self._text(find, query_args)
 
     def _url(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -145,6 +149,7 @@ class CompatView(View):
                 raise Uncached("stream")
             return value
         if isinstance(value, Response) and type(value) not in _plain_responses():
+            # A class of the application's own may hold more than a page does.
             return value
         return super().incoming(value)
 

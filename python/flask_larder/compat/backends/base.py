@@ -18,9 +18,7 @@ class BaseCache(CachelibBaseCache):
     Derive from it for a back end of your own and name the class in CACHE_TYPE by its dotted path.
     """
 
-    def __init__(
-        self, default_timeout: int = 300, ignore_delete_many_errors: bool = False
-    ) -> None:
+    def __init__(self, default_timeout: int = 300, ignore_delete_many_errors: bool = False) -> None:
         super().__init__(default_timeout, ignore_delete_many_errors=ignore_delete_many_errors)
 
     @classmethod

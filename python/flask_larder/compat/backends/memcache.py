@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +66,12 @@ class SASLMemcachedCache(MemcachedCache):
         **kwargs: Any,
     ) -> None:
         try:
-            import pylibmc
+            pylibmc: Any = importlib.import_module("pylibmc")
         except ImportError as error:
-            raise RuntimeError("no pylibmc module found (install it: pip install pylibmc)") from error
-        client: Any = pylibmc.Client(  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+            raise RuntimeError(
+                "no pylibmc module found (install it: pip install pylibmc)"
+            ) from error
+        client = pylibmc.Client(
             servers or ["127.0.0.1:11211"],
             username=username,
             password=password,

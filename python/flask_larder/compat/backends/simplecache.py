@@ -116,21 +116,25 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
         return [None if item is None else self._decode(item[0]) for item in found]
 
     def set(self, key: Any, value: Any, timeout: object = None) -> bool:
-        """Stores a value. Raises a TypeError if it cannot be kept."""
+        """Stores a value. Raises what pickling it raises, if it cannot be kept."""
         policy = self._policy(timeout)
         if policy.timeout is not None and policy.timeout < 0:
             self.engine.remove(key)
             return True
         outcome = self.engine.set(key, self._encode(value), policy)
-        self._refused(key, outcome[1])
+        self._raise_if_refused(key, value, outcome[1])
         return outcome[0] == "stored"
 
     def add(self, key: Any, value: Any, timeout: object = None) -> bool:
         """Stores a value where none is. False if one is there."""
-        return super().add(key, self._encode(value), timeout)
+        stored, reason = self.engine.add(key, self._encode(value), self._policy(timeout))
+        self._raise_if_refused(key, value, reason)
+        return stored
 
-    def _refused(self, key: Any, reason: str | None) -> None:
-        if reason is not None and reason.startswith("uncodable"):
+    def _raise_if_refused(self, key: Any, value: Any, reason: str | None) -> None:
+        if reason is not None and reason.startswith(("uncodable", "stream")):
+            # Pickling it says best what is wrong with it.
+            self._serializer.dumps(value)
             raise TypeError(f"cannot keep the value of {key!r} ({reason})")
 
     def inc(self, key: Any, delta: int = 1) -> int | None:
@@ -193,7 +197,7 @@ class Entries(MutableMapping[str, tuple[float, bytes]]):
         return iter(list(self._backend.keys()))
 
     def __contains__(self, key: object) -> bool:
-        return self._backend.engine.get(key) is not None
+        return isinstance(key, str) and self._backend.engine.get(key) is not None
 
     def __len__(self) -> int:
         return int(self._backend.engine.size()["entries"])
