@@ -1,0 +1,56 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tomllib
+from pathlib import Path
+
+from project import output
+
+VERSIONS = """
+import importlib.metadata as m, json, sys
+names = ["flask-larder", "flask-caching", "cachelib", "cachebox", "cachetools", "redis", "hiredis",
+         "flask", "werkzeug"]
+print(json.dumps({name: m.version(name) for name in names}))
+"""
+CRATES = ("axum", "axum-response-cache", "moka", "tokio")
+
+
+def description(interpreter: Path, here: Path) -> list[str]:
+    """Lines for the head of the table: the machine, and the versions of everything measured."""
+    python = output(
+        [interpreter, "-c", "import platform; print(platform.python_version())"]
+    ).strip()
+    packages: dict[str, str] = json.loads(output([interpreter, "-c", VERSIONS]))
+    redis = output(["redis-server", "--version"]).split("v=")[1].split()[0]
+    rust = output(["rustc", "--version"]).split()[1]
+    lock = tomllib.loads((here / "rust" / "Cargo.lock").read_text())
+    crates = {
+        package["name"]: package["version"]
+        for package in lock["package"]
+        if package["name"] in CRATES
+    }
+    cores = f"{os.cpu_count()} cores, {processor()}, {platform.machine()}, {platform.system()}"
+    return [
+        f"Machine: {cores}; Redis {redis} on it.",
+        f"Python {python}: {listed(packages)}.",
+        f"Rust {rust}: {listed(crates)}.",
+    ]
+
+
+def listed(versions: dict[str, str]) -> str:
+    """Names with their versions."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def processor() -> str:
+    """The model name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "unknown processor"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "unknown processor")
