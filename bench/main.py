@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import machine
 import native
@@ -17,6 +16,7 @@ import tables
 from installs import ensure_program, ensure_venv, install_wheel
 from project import ROOT, Trouble, main, output, say
 
+HERE = ROOT / "bench"
 VENV = ROOT / ".venv-bench"
 RESULTS = HERE / "RESULTS.md"
 STAGES = ("in_process", "redis_rows", "process_rows")
@@ -45,7 +45,8 @@ def rust_rows(flags: list[str]) -> list[dict[str, Any]]:
     say("building and measuring: the tower layer")
     manifest = HERE / "rust" / "Cargo.toml"
     run = ["cargo", "run", "--release", "--locked", "-q", "--manifest-path", manifest]
-    rows: list[dict[str, Any]] = json.loads(output([*run, "--", *flags]))
+    place = ["--target-dir", ROOT / "target" / "bench"]
+    rows: list[dict[str, Any]] = json.loads(output([*run, *place, "--", *flags]))
     return rows
 
 
