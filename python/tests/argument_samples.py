@@ -7,6 +7,8 @@ import enum
 import threading
 from typing import Any, NamedTuple
 
+import properties  # noqa: F401  # It sets the profile.
+
 
 class Colour(enum.Enum):
     RED = 1

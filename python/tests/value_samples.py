@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import properties  # noqa: F401  # It sets the profile.
 from hypothesis import strategies as st
 from markupsafe import Markup
 

@@ -10,7 +10,7 @@ use pyo3::types::{
     PyType,
 };
 
-use super::{Unkeyable, Walk, Written, foreign, named};
+use super::{Unkeyable, Walk, Written, foreign, labels, named};
 use crate::value::{Types, type_name};
 
 /// The protocol in whose terms an object says what it consists of.
@@ -51,7 +51,7 @@ impl Walk {
         out: &'w mut KeyWriter,
         object: &Bound<'_, PyAny>,
     ) -> Result<&'w mut KeyWriter, Unkeyable> {
-        let name = named::label(&object.get_type())?;
+        let name = labels::label(&object.get_type())?;
         self.spend(name.len())?;
         Ok(out.object(&name))
     }
@@ -151,11 +151,8 @@ impl Walk {
         if !own.contains(intern!(py, "__dataclass_fields__"))? {
             return Ok(false);
         }
-        let fields = py
-            .import(intern!(py, "dataclasses"))?
-            .call_method1(intern!(py, "fields"), (object,))?
-            .cast_into::<PyTuple>()
-            .map_err(PyErr::from)?;
+        let fields = dataclass_fields(py)?.call1((object,))?;
+        let fields = fields.cast_into::<PyTuple>().map_err(PyErr::from)?;
         let content = PyDict::new(py);
         for field in fields.iter() {
             let name = field.getattr(intern!(py, "name"))?.cast_into::<PyString>();
@@ -175,7 +172,10 @@ impl Walk {
         let py = object.py();
         let kind = object.get_type();
         let special = dispatched(&kind)?;
-        if special.is_none() && !says_what_it_is(object)? && !overrides(&kind, "__eq__")? {
+        if special.is_none()
+            && !says_what_it_is(object)?
+            && !overrides(&kind, intern!(py, "__eq__"))?
+        {
             return Err(Unkeyable::Address(type_name(object)));
         }
         let reduced = match special {
@@ -227,6 +227,15 @@ impl Walk {
     }
 }
 
+fn dataclass_fields(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let fields = FIELDS.get_or_try_init(py, || {
+        let fields = py.import("dataclasses")?.getattr("fields")?;
+        Ok::<_, PyErr>(fields.unbind())
+    })?;
+    Ok(fields.bind(py))
+}
+
 /// What the user's own method says identifies the object.
 fn caching_id<'py>(object: &Bound<'py, PyAny>) -> Result<Option<Bound<'py, PyAny>>, Unkeyable> {
     if object.is_instance_of::<PyType>() {
@@ -238,14 +247,14 @@ fn caching_id<'py>(object: &Bound<'py, PyAny>) -> Result<Option<Bound<'py, PyAny
 
 /// Whether a class has its own way to say what its objects are made of.
 fn says_what_it_is(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let kind = object.get_type();
-    Ok(overrides(&kind, "__reduce__")?
-        || overrides(&kind, "__reduce_ex__")?
-        || overrides(&kind, "__getstate__")?)
+    let (py, kind) = (object.py(), object.get_type());
+    Ok(overrides(&kind, intern!(py, "__reduce__"))?
+        || overrides(&kind, intern!(py, "__reduce_ex__"))?
+        || overrides(&kind, intern!(py, "__getstate__"))?)
 }
 
 /// Whether a class has another method of this name than every object has.
-fn overrides(kind: &Bound<'_, PyType>, name: &str) -> PyResult<bool> {
+fn overrides(kind: &Bound<'_, PyType>, name: &Bound<'_, PyString>) -> PyResult<bool> {
     let plain = kind.py().get_type::<PyAny>().getattr(name)?;
     Ok(!kind.getattr(name)?.is(&plain))
 }

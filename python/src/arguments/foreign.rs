@@ -4,8 +4,10 @@
 use larder_core::KeyWriter;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString, PyType};
 
+use super::named::imported;
 use super::{Unkeyable, Walk, Written};
 
 /// The kinds of numpy's element types whose bytes are their content.
@@ -18,17 +20,15 @@ pub(super) fn write(
     object: &Bound<'_, PyAny>,
 ) -> Result<bool, Unkeyable> {
     let py = object.py();
-    let Some(numpy) = imported(py, "numpy")? else {
+    let Some((array_type, number_type)) = numpy(py)? else {
         return Ok(false);
     };
     let kind = object.get_type();
-    if kind.is(numpy.getattr(intern!(py, "ndarray"))?) {
+    if kind.is(array_type) {
         array(walk, out, object)?;
         return Ok(true);
     }
-    let generic = numpy.getattr(intern!(py, "generic"))?.cast_into::<PyType>();
-    let generic = generic.map_err(PyErr::from)?.unbind();
-    if !crate::value::derives(&kind, &generic) {
+    if !crate::value::derives(&kind, number_type) {
         return Ok(false);
     }
     let (name, plain) = element_type(object)?;
@@ -39,6 +39,28 @@ pub(super) fn write(
     walk.text(out, &name)?;
     content(walk, out, object)?;
     Ok(true)
+}
+
+/// The types of numpy's arrays and numbers, once the program has imported it.
+fn numpy(py: Python<'_>) -> PyResult<Option<&'static (Py<PyType>, Py<PyType>)>> {
+    static NUMPY: PyOnceLock<(Py<PyType>, Py<PyType>)> = PyOnceLock::new();
+    if let Some(types) = NUMPY.get(py) {
+        return Ok(Some(types));
+    }
+    let Some(module) = imported(py, "numpy")? else {
+        return Ok(None);
+    };
+    // While it is being imported the module is there, and its types are not yet.
+    let found = |name| -> PyResult<Option<Py<PyType>>> {
+        let kind = module.getattr_opt(name)?;
+        Ok(kind
+            .and_then(|kind| kind.cast_into().ok())
+            .map(Bound::unbind))
+    };
+    match (found("ndarray")?, found("generic")?) {
+        (Some(arrays), Some(numbers)) => Ok(Some(NUMPY.get_or_init(py, || (arrays, numbers)))),
+        _ => Ok(None),
+    }
 }
 
 /// An array is its element type, its shape and its elements in rows.
@@ -71,12 +93,4 @@ fn content(walk: &mut Walk, out: &mut KeyWriter, array: &Bound<'_, PyAny>) -> Wr
     let bytes = array.call_method0(intern!(py, "tobytes"))?;
     out.bytes(bytes.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes());
     Ok(())
-}
-
-/// A module, if the program has imported it.
-fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let modules = py
-        .import(intern!(py, "sys"))?
-        .getattr(intern!(py, "modules"))?;
-    modules.cast_into::<PyDict>()?.get_item(name)
 }

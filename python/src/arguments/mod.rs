@@ -8,6 +8,7 @@
 mod content;
 mod foreign;
 mod known;
+mod labels;
 mod named;
 mod unkeyable;
 

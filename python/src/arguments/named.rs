@@ -1,18 +1,13 @@
-//! What is identified by its name: classes, functions, modules; and the names of the types of objects.
-
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{LazyLock, Mutex, PoisonError};
+//! What is identified by its name: classes, functions, modules.
 
 use larder_core::KeyWriter;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType, PyWeakrefMethods,
-    PyWeakrefReference,
-};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType};
 
 use super::Unkeyable;
+use super::labels::label;
 
 /// Writes a class, a function or a module by its name. Says whether the object is one of these.
 pub(super) fn write(out: &mut KeyWriter, object: &Bound<'_, PyAny>) -> Result<bool, Unkeyable> {
@@ -46,25 +41,7 @@ fn function(object: &Bound<'_, PyAny>) -> Result<String, Unkeyable> {
     }
 }
 
-/// The name of a type, with its module in front. A class that is not found under its name gets a
-/// number as well, for there may be others of that name, and what they do with equal content differs.
-pub(super) fn label(kind: &Bound<'_, PyType>) -> Result<String, Unkeyable> {
-    let (module, name) = names(kind);
-    let full = format!("{module}.{name}");
-    let made_by_code = kind
-        .getattr(intern!(kind.py(), "__flags__"))?
-        .extract::<u64>()?
-        & HEAP
-        != 0;
-    if !made_by_code || is_found(kind, &module, &name) {
-        return Ok(full);
-    }
-    let number = Classes::number(kind)?;
-    let (process, start) = (std::process::id(), *START);
-    Ok(format!("{full}#{process:x}.{start:x}.{number:x}"))
-}
-
-fn names(object: &Bound<'_, PyAny>) -> (String, String) {
+pub(super) fn names(object: &Bound<'_, PyAny>) -> (String, String) {
     let text = |name| {
         let text = object
             .getattr(name)
@@ -82,13 +59,9 @@ fn names(object: &Bound<'_, PyAny>) -> (String, String) {
 }
 
 /// Whether `name` in `module` is this very object.
-fn is_found(object: &Bound<'_, PyAny>, module: &str, name: &str) -> bool {
+pub(super) fn is_found(object: &Bound<'_, PyAny>, module: &str, name: &str) -> bool {
     let find = || -> PyResult<bool> {
-        let py = object.py();
-        let modules = py
-            .import(intern!(py, "sys"))?
-            .getattr(intern!(py, "modules"))?;
-        let Some(module) = modules.cast_into::<PyDict>()?.get_item(module)? else {
+        let Some(module) = imported(object.py(), module)? else {
             return Ok(false);
         };
         let mut found = module;
@@ -100,42 +73,12 @@ fn is_found(object: &Bound<'_, PyAny>, module: &str, name: &str) -> bool {
     find().unwrap_or(false)
 }
 
-/// The flag of a type that is not part of the interpreter or of a library.
-const HEAP: u64 = 1 << 9;
-
-/// Tells one start of a process from another one with the same number.
-static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
-
-static CLASSES: Mutex<Classes> = Mutex::new(Classes {
-    last: 0,
-    known: None,
-});
-
-/// Numbers of classes that share their names, by their addresses.
-struct Classes {
-    last: u64,
-    known: Option<HashMap<usize, (u64, Py<PyWeakrefReference>)>>,
-}
-
-impl Classes {
-    /// The number of a class; no other one ever gets it, also not at the same address.
-    fn number(kind: &Bound<'_, PyType>) -> PyResult<u64> {
-        let py = kind.py();
-        // Made before the lock is taken: it may run the garbage collector, and with it anything.
-        let reference = PyWeakrefReference::new(kind)?.unbind();
-        let mut classes = CLASSES.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = classes.last + 1;
-        let known = classes.known.get_or_insert_default();
-        let address = kind.as_ptr() as usize;
-        if let Some((number, known)) = known.get(&address)
-            && known.bind(py).upgrade().is_some_and(|alive| alive.is(kind))
-        {
-            return Ok(*number);
-        }
-        let replaced = known.insert(address, (next, reference));
-        classes.last = next;
-        drop(classes);
-        drop(replaced);
-        Ok(next)
-    }
+/// A module, if the program has imported it.
+pub(super) fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let modules = MODULES.get_or_try_init(py, || {
+        let modules = py.import("sys")?.getattr("modules")?;
+        Ok::<_, PyErr>(modules.cast_into::<PyDict>()?.unbind())
+    })?;
+    modules.bind(py).get_item(name)
 }

@@ -124,7 +124,9 @@ impl Types {
 
     /// Whether `object` is a member of an enumeration: every unpickling answers the same object.
     pub(crate) fn is_member_of_enum(&self, object: &Bound<'_, PyAny>) -> bool {
-        derives(&object.get_type().get_type(), &self.enum_meta)
+        let of_class = object.get_type().get_type();
+        let usual = object.py().get_type::<PyType>();
+        of_class.is(&self.enum_meta) || !of_class.is(&usual) && derives(&of_class, &self.enum_meta)
     }
 
     /// What `object` is, if it can be used once only. No code of its class is run.

@@ -1,0 +1,8 @@
+"""How the property tests run: the same examples each time, and none of them is too slow."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("larder", deadline=None, derandomize=True, database=None)
+settings.load_profile("larder")
