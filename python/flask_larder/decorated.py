@@ -6,6 +6,7 @@ import copy
 import inspect
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -163,6 +164,10 @@ class Decorated:
         """What calls the function again behind the answer, in a context of its own."""
         raise NotImplementedError
 
+    def watched(self) -> AbstractContextManager[None]:
+        """What is watched while the function runs."""
+        return nullcontext()
+
     def plan(self) -> tuple[Any, Callable[[Any], Any]] | None:
         """The key rule and the response maker of plain hits, if they can be answered natively."""
         return None
@@ -249,7 +254,8 @@ class Decorated:
         started = perf_counter()
         token = _chain.set((permit.number, *_chain.get()))
         try:
-            value = yield Load(call.args, call.kwargs)
+            with self.watched():
+                value = yield Load(call.args, call.kwargs)
         except Exception as error:
             _chain.reset(token)
             return (yield from self._failed(call, permit, error))

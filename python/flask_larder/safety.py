@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Response
@@ -22,10 +24,7 @@ def of_request(request: Any, inputs: Inputs, *, custom: bool) -> str | None:
         return None
     environ = request.environ
     method, credentials = environ["REQUEST_METHOD"], "HTTP_AUTHORIZATION" in environ
-    reason = _native.askable(method, credentials, inputs.says_who)
-    if reason is None:
-        _watch_session()
-    return reason
+    return _native.askable(method, credentials, inputs.says_who)
 
 
 def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
@@ -54,27 +53,36 @@ def _headers_of(value: Any) -> Any:
     return None
 
 
-# Flask notes on the session object whether anything looked at it. What looked before the view ran (a
-# hook that loads the user, say) did not look for the view: the note is cleared before the view runs
-# and put back afterwards, because Flask itself goes by it when it writes `Vary: Cookie`.
+# Where a request notes whether the view that was called last looked at the session.
 _TOUCHED = "_larder.session_touched"
 
 
-def _watch_session() -> None:
+@contextmanager
+def watched_session() -> Generator[None]:
+    """Notes whether a view looks at the session.
+
+    Flask notes on the session object whether anything looked at it. What looked before the view ran
+    (a hook that loads the user, say) did not look for the view: the note is cleared before the view
+    runs and put back afterwards, because Flask itself goes by it when it writes `Vary: Cookie`.
+    """
     session = _session()
-    if session is not None and session.accessed and _notes(session):
-        request_ctx.request.environ[_TOUCHED] = True
-        session.accessed = False
+    if session is None or not _notes(session):
+        yield
+        return
+    before = bool(session.accessed)
+    session.accessed = False
+    try:
+        yield
+    finally:
+        request_ctx.request.environ[_TOUCHED] = bool(session.accessed)
+        session.accessed = before or session.accessed
 
 
 def _session_was_touched() -> bool:
     session = _session()
     if session is None:
         return False
-    touched = bool(session.accessed)
-    if _TOUCHED in request_ctx.request.environ:
-        session.accessed = True
-    return touched
+    return bool(request_ctx.request.environ.get(_TOUCHED, session.accessed))
 
 
 def _notes(session: Any) -> bool:
@@ -83,7 +91,9 @@ def _notes(session: Any) -> bool:
     Flask 3.1.3 and later note them for every session, earlier versions for their own; on others
     `accessed` is always true, and then a view counts as one that looked.
     """
-    return isinstance(getattr(RequestContext, "session", None), property) or isinstance(session, SecureCookieSession)
+    return isinstance(getattr(RequestContext, "session", None), property) or isinstance(
+        session, SecureCookieSession
+    )
 
 
 def _session() -> Any:
@@ -91,5 +101,5 @@ def _session() -> Any:
     if not request_ctx:
         return None
     context = request_ctx._get_current_object()  # type: ignore[attr-defined]
-    found = vars(context)
+    found: dict[str, Any] = vars(context)
     return found["_session"] if "_session" in found else found.get("session")

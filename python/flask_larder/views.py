@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, after_this_request
@@ -34,7 +35,7 @@ class ViewOptions(Options):
     source_check: bool | None = None
     hash_method: Callable[..., Any] | None = None
     response_hit_indication: bool = False
-    inputs: Inputs = Inputs()
+    inputs: Inputs = field(default_factory=Inputs)
 
 
 class View(Decorated):
@@ -43,9 +44,7 @@ class View(Decorated):
     sort = "view"
     options: ViewOptions
 
-    def __init__(
-        self, cache: Cache, function: Callable[..., Any], options: ViewOptions
-    ) -> None:
+    def __init__(self, cache: Cache, function: Callable[..., Any], options: ViewOptions) -> None:
         super().__init__(cache, function, options)
         # A custom key function means that the developer took charge of the key.
         self.custom_key = options.make_cache_key is not None or callable(options.key_prefix)
@@ -157,6 +156,10 @@ class View(Decorated):
         if isinstance(value, HTTPException):
             raise value
         return value
+
+    def watched(self) -> AbstractContextManager[None]:
+        careful = self.cache.dialect.careful and not self.custom_key
+        return safety.watched_session() if careful else nullcontext()
 
     def policy_for(self, policy: Policy, value: Any) -> Policy:
         if isinstance(value, CachedResponse) and value.timeout:
