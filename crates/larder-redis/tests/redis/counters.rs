@@ -73,7 +73,10 @@ async fn a_counter_is_a_number_that_others_can_read<T: Transport>(
         .arg("7")
         .exec(&mut client)
         .unwrap();
-    assert_eq!(b.value(&user("k")).await, Some(Plain::Int(7)));
+    let entry = b.entry(&user("k")).await.unwrap();
+    assert_eq!(entry.value, Plain::Int(7));
+    let freshness = entry.meta.freshness(larder_core::Clock::now(&*b.clock));
+    assert_eq!(freshness, larder_core::Freshness::Fresh);
 }
 
 async fn a_counter_is_purged_like_everything_else<T: Transport>(
