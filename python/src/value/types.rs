@@ -151,10 +151,9 @@ fn is_streamed(response: &Bound<'_, PyAny>) -> bool {
     })
 }
 
-/// Whether `base` is among the bases of `kind`, as the interpreter resolves attributes: a metaclass
-/// that answers `issubclass` with its own code is not asked.
+/// Whether `kind` derives from `base`, whose own class is `type`: then nobody's code is asked.
 pub(crate) fn derives(kind: &Bound<'_, PyType>, base: &Py<PyType>) -> bool {
-    kind.mro().iter().any(|one| one.is(base))
+    kind.is_subclass(base.bind(kind.py())).unwrap_or(false)
 }
 
 fn address(kind: *mut PyTypeObject) -> Address {
