@@ -18,6 +18,8 @@ from installs import ensure_venv
 from project import ROOT, VENV, Trouble, environment, main, run, say, timed
 
 CARGO_TEST = ["cargo", "test", "--workspace", "--exclude", "larder-python", "--no-fail-fast"]
+# The flight once more, under a model checker that runs its threads in thousands of orders.
+MODEL_CHECK = ["cargo", "test", "-p", "larder-core", "--lib", "--features", "shuttle"]
 CARGO_SECONDS = 1200.0
 TEST_SECONDS = 180
 PYTEST_FOLDERS = ("python", "demo/tests", "scripts/tests")
@@ -38,11 +40,21 @@ def real_servers() -> Iterator[dict[str, str]]:
 
 
 def cargo_tests(counts: Counts, env: Mapping[str, str]) -> None:
-    """Run the Rust tests, documentation included, and count them as they are reported."""
+    """Run the Rust tests, documentation included."""
+    cargo_test(counts, CARGO_TEST, env)
+
+
+def model_check(counts: Counts, env: Mapping[str, str]) -> None:
+    """Run the models of the flight; nothing else of the crate works with the checker's locks."""
+    cargo_test(counts, [*MODEL_CHECK, "flight::model"], env)
+
+
+def cargo_test(counts: Counts, command: list[str], env: Mapping[str, str]) -> None:
+    """Run tests by cargo and count them as they are reported."""
     native.require_cargo()
     own = Counts()
     cargo = subprocess.Popen(
-        CARGO_TEST,
+        command,
         cwd=ROOT,
         env=environment(env),
         stdin=subprocess.DEVNULL,
@@ -109,6 +121,7 @@ def body() -> int:
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     with real_servers() as env:
         step(counts, "cargo test", cargo_tests, env)
+        step(counts, "model check", model_check, env)
         step(counts, "python", python_tests, env)
     for line in counts.skips:
         say(f"skipped: {line}")

@@ -17,6 +17,8 @@
 //!   dropped with neither held.
 
 mod chain;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -50,8 +52,10 @@ pub(crate) struct Flights<T> {
 
 type Table<T> = HashMap<Key, Arc<Flight<T>>, RandomState>;
 
-const SHARDS: usize = 16;
-const LANDINGS: usize = 1024;
+/// A model checker looks at one key only, and pays for each lock and counter that there is.
+const MODEL: bool = cfg!(feature = "shuttle");
+const SHARDS: usize = if MODEL { 2 } else { 16 };
+const LANDINGS: usize = if MODEL { 2 } else { 1024 };
 
 struct Flight<T> {
     state: Mutex<State<T>>,
@@ -247,7 +251,7 @@ fn pass_on<T: Clone>(flights: &Flights<T>, key: &Key, flight: &Arc<Flight<T>>) {
             return waker.wake();
         }
         // A follower may have come since the look. Under both locks none can: one that joined and
-        // has not been polled yet finds that nobody leads, and leads.
+        // has not been polled yet finds that nobody leads, and joins anew.
         let mut shard = flights.shard(key);
         let mut state = flight.lock();
         if !state.followers.is_empty() {
@@ -279,38 +283,90 @@ impl<T: Clone> Future for Follow<T> {
     type Output = Followed<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Followed<T>> {
-        let flight = Arc::clone(&self.flight);
+        loop {
+            match self.step(cx) {
+                Step::Wait => return Poll::Pending,
+                Step::Done(followed) => return Poll::Ready(followed),
+                Step::Rejoin => {
+                    if let Some(lead) = self.rejoin() {
+                        return Poll::Ready(Followed::Promoted(lead));
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Step<T: Clone> {
+    Wait,
+    Done(Followed<T>),
+    /// The leader vanished before this follower was on its list.
+    Rejoin,
+}
+
+impl<T: Clone> Follow<T> {
+    fn step(&mut self, cx: &Context<'_>) -> Step<T> {
         // Trades places with the waker of an earlier poll, and is declared before the guard so that
         // whichever is left dies after it.
         let mut waker = cx.waker().clone();
-        let mut state = flight.lock();
+        let mut state = self.flight.lock();
         if let Some(landing) = &state.landing {
             let landing = landing.clone();
             self.number = None;
-            return Poll::Ready(Followed::Landed(landing));
+            return Step::Done(Followed::Landed(landing));
         }
-        let place = self.number.and_then(|number| state.place(number));
-        let promoted = place.is_some_and(|place| state.followers[place].promoted);
-        if promoted || state.leader == LoadId::NOBODY {
-            let left = place.map(|place| state.followers.remove(place));
-            let load = LoadId::next();
-            state.leader = load;
-            drop(state);
-            drop(left);
-            self.number = None;
-            return Poll::Ready(Followed::Promoted(Lead {
-                flights: Arc::clone(&self.flights),
-                key: self.key.clone(),
-                flight,
-                load,
-                settled: false,
-            }));
+        if state.leader == LoadId::NOBODY {
+            return Step::Rejoin;
         }
-        match place {
-            Some(place) => std::mem::swap(&mut state.followers[place].waker, &mut waker),
+        match self.number.and_then(|number| state.place(number)) {
             None => self.number = Some(state.follow(std::mem::replace(&mut waker, noop()))),
+            Some(place) if !state.followers[place].promoted => {
+                std::mem::swap(&mut state.followers[place].waker, &mut waker);
+            }
+            Some(place) => {
+                let left = state.followers.remove(place);
+                let load = LoadId::next();
+                state.leader = load;
+                drop(state);
+                drop(left);
+                self.number = None;
+                return Step::Done(Followed::Promoted(self.lead(load)));
+            }
         }
-        Poll::Pending
+        Step::Wait
+    }
+
+    /// Leads the abandoned flight, if nobody has done so meanwhile and no other one has taken its
+    /// place; else follows whichever that is.
+    fn rejoin(&mut self) -> Option<Lead<T>> {
+        let flights = Arc::clone(&self.flights);
+        let mut shard = flights.shard(&self.key);
+        let there = shard.get(&self.key);
+        if let Some(other) = there.filter(|there| !Arc::ptr_eq(there, &self.flight)) {
+            let old = std::mem::replace(&mut self.flight, Arc::clone(other));
+            drop(shard);
+            drop(old);
+            return None;
+        }
+        let mut state = self.flight.lock();
+        if state.leader != LoadId::NOBODY {
+            return None;
+        }
+        let load = LoadId::next();
+        state.leader = load;
+        shard.insert(self.key.clone(), Arc::clone(&self.flight));
+        drop((state, shard));
+        Some(self.lead(load))
+    }
+
+    fn lead(&self, load: LoadId) -> Lead<T> {
+        Lead {
+            flights: Arc::clone(&self.flights),
+            key: self.key.clone(),
+            flight: Arc::clone(&self.flight),
+            load,
+            settled: false,
+        }
     }
 }
 
