@@ -33,6 +33,8 @@ impl Walk {
         } else if is(&types.timezone) {
             let made_of = object.call_method0(intern!(object.py(), "__getinitargs__"))?;
             self.value(out.object("timezone"), &made_of)?;
+        } else if is(&types.zone_info) {
+            return self.zone(out, object);
         } else if is(&types.markup) {
             self.text(
                 out.object("markup"),
@@ -62,6 +64,20 @@ impl Walk {
         } else {
             return Ok(false);
         }
+        Ok(true)
+    }
+
+    /// A zone of the tz database is its name; one that was read from a file may have none.
+    fn zone(
+        &mut self,
+        out: &mut KeyWriter,
+        zone: &Bound<'_, PyAny>,
+    ) -> Result<bool, super::Unkeyable> {
+        let name = zone.getattr(intern!(zone.py(), "key"))?;
+        let Ok(name) = name.cast_exact::<PyString>() else {
+            return Ok(false);
+        };
+        self.text(out.object("zone"), name)?;
         Ok(true)
     }
 
