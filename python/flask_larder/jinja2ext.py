@@ -10,7 +10,7 @@ from jinja2.ext import Extension
 from markupsafe import Markup
 
 from . import _native
-from .decorated import Decorated, Options, Windows
+from .decorated import Decorated, Options, Uncached, Windows
 
 if TYPE_CHECKING:
     from jinja2.parser import Parser
@@ -24,10 +24,13 @@ _PREFIX = "_template_fragment_cache_"
 
 
 def make_template_fragment_key(fragment_name: str, vary_on: list[Any] | None = None) -> str:
-    """The key of a fragment as people read it: what `cache.delete` takes."""
-    if not vary_on:
-        return _PREFIX + fragment_name
-    return f"{_PREFIX}{fragment_name}_{'_'.join(str(value) for value in vary_on)}"
+    """The key of a fragment as people read it: what `cache.delete` takes.
+
+    >>> make_template_fragment_key("sidebar", vary_on=[7, "en"])
+    '_template_fragment_cache_sidebar:7:en'
+    """
+    parts = [fragment_name, *(str(value) for value in vary_on or ())]
+    return _PREFIX + ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
 
 class Fragment(Decorated):
@@ -41,14 +44,16 @@ class Fragment(Decorated):
 
         super().__init__(cache, fragment, Options(cache_none=True, windows=Windows()))
 
-    @property
-    def name(self) -> str:
+    def own_name(self) -> str:
         """What the counters of the fragments stand under."""
         return "template fragments"
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         _, name, vary, _ = args
-        return _native.fragment_key(make_template_fragment_key(name, list(vary)), vary)
+        key = _native.fragment_key(make_template_fragment_key(name, list(vary)), vary)
+        if isinstance(key, str):
+            raise Uncached(f"unkeyable: {key}")
+        return key
 
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         timeout = args[0]
@@ -84,8 +89,6 @@ class CacheExtension(Extension):
         call = self.call_method("_cache", [timeout, name, nodes.List(vary)])
         return nodes.CallBlock(call, [], [], body).set_lineno(line)
 
-    def _cache(
-        self, timeout: object, name: Any, vary: list[Any], caller: Callable[[], str]
-    ) -> str:
+    def _cache(self, timeout: object, name: Any, vary: list[Any], caller: Callable[[], str]) -> str:
         cache: Cache = getattr(self.environment, JINJA_CACHE_ATTR_NAME)
         return cache._render_fragment(timeout, str(name), vary, caller)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -36,17 +37,28 @@ def rebuilt_request(
     del custom
 
     @contextmanager
-    def rebuilt() -> Iterator[None]:
+    def rebuilt() -> Generator[None]:
         context = app.test_request_context(method="GET", headers=headers, **given)
         # The attribute has an underscore since Flask 3.1.3, where `session` notes who looks at it.
         place = "_session" if "_session" in vars(context) else "session"
         setattr(context, place, _NoSession())
+        context.request.__class__ = _addressless(type(context.request))
         context.request.headers = _KeyedHeaders(context.request.environ, inputs)
         context.request.cookies = _KeyedCookies(cookies)
         with context:
             yield
 
     return rebuilt
+
+
+@functools.cache
+def _addressless(request_class: type[Any]) -> type[Any]:
+    """The application's class of requests, for a request that no client sent."""
+
+    def refuse(_request: Any) -> Any:
+        raise Unkeyed("the client's address")
+
+    return type(request_class.__name__, (request_class,), {"remote_addr": property(refuse)})
 
 
 class _NoSession(dict[str, Any], SessionMixin):

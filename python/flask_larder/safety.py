@@ -29,6 +29,10 @@ def of_request(request: Any, inputs: Inputs, *, custom: bool) -> str | None:
 
 def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
     """Why this answer is served and not stored; None when it may be."""
+    request = _native.current_request()
+    if not custom and request is not None and request.method == "HEAD":
+        # HEAD may be answered from what a GET left; what a view says to HEAD is no answer to a GET.
+        return "method"
     if not custom and not inputs.says_who and _session_was_touched():
         return "session"
     status = status_of(value)

@@ -1,17 +1,17 @@
 """Time in the hands of a test, so that no test sleeps through an expiry.
 
-    from flask_larder.testing import hand_clock
+from flask_larder.testing import hand_clock
 
-    def test_expiry(client):
-        with hand_clock() as clock:
-            first = client.get("/").data
-            clock.advance(11)
-            assert client.get("/").data != first
+def test_expiry(client):
+    with hand_clock() as clock:
+        first = client.get("/").data
+        clock.advance(11)
+        assert client.get("/").data != first
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from . import _native
@@ -43,7 +43,7 @@ class HandClock:
 
 
 @contextmanager
-def hand_clock(start: float = 1_700_000_000.0) -> Iterator[HandClock]:
+def hand_clock(start: float = 1_700_000_000.0) -> Generator[HandClock]:
     """Lets every cache of this process go by a `HandClock` within the block."""
     clock = HandClock(start)
     follow_clock(clock)

@@ -1,6 +1,6 @@
 """What a view's answer depends on besides its path.
 
-    @cache.cached(60, vary=["Accept-Language", cookie("theme"), lambda: current_user.id])
+@cache.cached(60, vary=["Accept-Language", cookie("theme"), lambda: current_user.id])
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 //! The keys of views: from the path that people see, and from what tells its variants apart.
 
+use std::borrow::Cow;
+
 use larder_core::{Key as CoreKey, KeyWriter, Kind};
 use larder_http::key as rule;
 use pyo3::intern;
@@ -28,6 +30,9 @@ pub struct ViewKey {
     /// Which function this is, where the prefix alone does not say it; written in advance.
     identity: KeyWriter,
 }
+
+/// Bytes that the variant of most requests fits in, host and query included.
+const ROOM: usize = 128;
 
 #[pymethods]
 impl ViewKey {
@@ -101,31 +106,34 @@ impl ViewKey {
         environ: &Bound<'_, PyDict>,
     ) -> PyResult<KeyWriter> {
         let py = request.py();
-        let mut writer = self.identity.clone();
+        let mut writer = KeyWriter::with_capacity(ROOM);
+        writer.append(&self.identity);
         if self.host {
             write_host(&mut writer, environ)?;
         }
         if self.query {
             // WSGI does not tell an empty query from none.
-            let query = wire(environ, intern!(py, "QUERY_STRING"))?.unwrap_or_default();
-            rule::query(&mut writer, Some(&query));
+            let query = wire(environ, intern!(py, "QUERY_STRING"))?;
+            rule::query(&mut writer, Some(&bytes_of(query.as_ref())?));
         }
         for name in &self.headers {
             let name = name.bind(py);
             writer.object("header").tuple(2).text(&name.to_cow()?);
             match wire(environ, name)? {
-                Some(value) => writer.bytes(&value),
+                Some(value) => writer.bytes(&value.bytes()?),
                 None => writer.none(),
             };
         }
         if !self.cookies.is_empty() {
-            let line = wire(environ, intern!(py, "HTTP_COOKIE"))?.unwrap_or_default();
+            let line = wire(environ, intern!(py, "HTTP_COOKIE"))?;
+            let line = bytes_of(line.as_ref())?.into_owned();
             for name in &self.cookies {
                 rule::cookie(&mut writer, [("cookie", &line)].as_slice(), name);
             }
         }
         if !self.parameters.is_empty() {
             let query = wire(environ, intern!(py, "QUERY_STRING"))?;
+            let query = query.as_ref().map(Wire::bytes).transpose()?;
             rule::query_only(&mut writer, query.as_deref(), &self.parameters);
         }
         for value in &self.values {
@@ -161,20 +169,36 @@ fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<(
         Some(host) => Some(host),
         None => wire(environ, intern!(py, "SERVER_NAME"))?,
     };
-    rule::host(writer, scheme, host.as_deref().unwrap_or_default());
+    rule::host(writer, scheme, &bytes_of(host.as_ref())?);
     Ok(())
 }
 
-/// A text of a WSGI environment as the bytes that the client sent (PEP 3333: each character is one).
-fn wire(environ: &Bound<'_, PyDict>, name: &Bound<'_, PyString>) -> PyResult<Option<Vec<u8>>> {
-    let Some(found) = environ.get_item(name)? else { return Ok(None) };
-    let found = found.cast_into::<PyString>()?;
-    let found = found.to_str()?;
-    if found.is_ascii() {
-        return Ok(Some(found.as_bytes().to_vec()));
+/// A text of a WSGI environment.
+struct Wire<'py>(Bound<'py, PyString>);
+
+impl Wire<'_> {
+    /// The bytes that the client sent (PEP 3333: each character is one).
+    fn bytes(&self) -> PyResult<Cow<'_, [u8]>> {
+        let text = self.0.to_str()?;
+        if text.is_ascii() {
+            return Ok(Cow::Borrowed(text.as_bytes()));
+        }
+        let byte = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
+        Ok(Cow::Owned(text.chars().map(byte).collect()))
     }
-    let byte = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
-    Ok(Some(found.chars().map(byte).collect()))
+}
+
+fn wire<'py>(
+    environ: &Bound<'py, PyDict>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Wire<'py>>> {
+    let found = environ.get_item(name)?;
+    Ok(found.map(Bound::cast_into::<PyString>).transpose()?.map(Wire))
+}
+
+/// The bytes of a text that may be absent; none where it is.
+fn bytes_of<'a>(text: Option<&'a Wire<'_>>) -> PyResult<Cow<'a, [u8]>> {
+    text.map_or(Ok(Cow::Borrowed(&[])), Wire::bytes)
 }
 
 /// What `@cache.cached` of the safe dialect asks of a request before it looks for an answer: the name
@@ -206,19 +230,27 @@ fn is_failure(status: u16) -> bool {
     larder_http::storable::is_failure(status)
 }
 
-/// The key of a fragment: its readable text, and the values that it varies on.
+/// The key of a fragment: its readable text, and the values that it varies on. The reason as a str
+/// where one of them makes no key.
 #[pyfunction]
-fn fragment_key(text: &Bound<'_, PyAny>, vary: Vec<Bound<'_, PyAny>>) -> PyResult<Key> {
-    let base = crate::key::named(text)?;
-    if vary.is_empty() {
-        return Ok(Key(base));
+fn fragment_key<'py>(
+    text: &Bound<'py, PyAny>,
+    vary: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (py, mut key) = (text.py(), crate::key::named(text)?);
+    if !vary.is_empty() {
+        let mut writer = KeyWriter::new();
+        writer.text("fragment").tuple(vary.len());
+        for value in &vary {
+            match arguments::write(&mut writer, value) {
+                Ok(()) => {}
+                Err(arguments::Unkeyable::Raised(error)) => return Err(error),
+                Err(reason) => return Ok(PyString::new(py, &reason.to_string()).into_any()),
+            }
+        }
+        key = key.with_variant(&writer);
     }
-    let mut writer = KeyWriter::new();
-    writer.text("fragment").tuple(vary.len());
-    for value in &vary {
-        arguments::write(&mut writer, value).map_err(arguments::Unkeyable::into_py_err)?;
-    }
-    Ok(Key(base.with_variant(&writer)))
+    Ok(Bound::new(py, Key(key))?.into_any())
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
