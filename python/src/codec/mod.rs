@@ -119,7 +119,7 @@ impl Codec<PyValue> for PyCodec {
         }
         let needs_python = check::payload(payload)?;
         if let Some(count) = count(payload) {
-            return Ok(<PyValue as larder_core::Value>::from_count(count).expect("a counter"));
+            return Ok(PyValue::counted(count));
         }
         if needs_python {
             attached(|py| build(py, payload).map(drop).map_err(failed))?;

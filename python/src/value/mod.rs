@@ -97,6 +97,11 @@ impl PyValue {
         Ok(Self::new(Form::Pickled(pickled), weight))
     }
 
+    /// An integer, made without the interpreter.
+    pub(crate) fn counted(count: i64) -> Self {
+        Self::new(Form::Count(count), 0)
+    }
+
     /// A value that came from a store: `payload` is one value of the safe codec, and valid.
     pub(crate) fn coded(payload: &[u8]) -> Self {
         // What cannot be changed is kept twice once it was given.
@@ -187,7 +192,7 @@ impl Value for PyValue {
     }
 
     fn from_count(count: i64) -> Option<Self> {
-        Some(Self::new(Form::Count(count), 0))
+        Some(Self::counted(count))
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Page {
     status: u16,
     headers: Py<PyList>,
     body: Py<PyBytes>,
+    /// Found out once, because every hit asks.
+    plain: bool,
 }
 
 #[pymethods]
@@ -27,12 +29,7 @@ impl Page {
         for pair in headers.try_iter()? {
             own.append(header(&pair?)?)?;
         }
-        let (headers, body) = (own.unbind(), body.clone().unbind());
-        Ok(Self {
-            status,
-            headers,
-            body,
-        })
+        Ok(Self::assemble(status, own, body.clone()))
     }
 
     /// The status code.
@@ -46,6 +43,13 @@ impl Page {
     pub(crate) fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyList> {
         let headers = self.headers.bind(py);
         headers.get_slice(0, headers.len())
+    }
+
+    /// Whether it can be sent as it is: status 200, its length among the headers, and no URL that is
+    /// to be completed.
+    #[getter]
+    fn plain(&self) -> bool {
+        self.plain
     }
 
     /// The body.
@@ -115,6 +119,24 @@ fn header<'py>(pair: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(pair.py(), [exact(name)?, exact(value)?])
 }
 
+/// Whether the length of the body is among the headers, and no URL that a server completes.
+fn is_complete(headers: &Bound<'_, PyList>) -> bool {
+    let mut length = false;
+    for pair in headers.iter() {
+        let Ok((name, _)) = pair.extract::<(Bound<'_, PyString>, Bound<'_, PyAny>)>() else {
+            return false;
+        };
+        let Ok(name) = name.to_str() else {
+            return false;
+        };
+        if name.eq_ignore_ascii_case("location") || name.eq_ignore_ascii_case("content-location") {
+            return false;
+        }
+        length |= name.eq_ignore_ascii_case("content-length");
+    }
+    length
+}
+
 /// A text as the bytes that HTTP carries.
 pub(crate) fn latin_bytes(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     let bytes: Option<Vec<u8>> = match text.to_str() {
@@ -146,11 +168,13 @@ impl Page {
         headers: Bound<'_, PyList>,
         body: Bound<'_, PyBytes>,
     ) -> Self {
+        let plain = status == 200 && is_complete(&headers);
         let (headers, body) = (headers.unbind(), body.unbind());
         Self {
             status,
             headers,
             body,
+            plain,
         }
     }
 }
