@@ -6,9 +6,13 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
 
 struct Source {
-    variable: Option<Py<PyAny>>,
+    /// The `get` of the context variable, bound to it.
+    get: Option<Py<PyAny>>,
+    /// Its arguments, made once: this is asked on every hit.
+    none: Py<PyTuple>,
     fallback: Py<PyAny>,
 }
 
@@ -18,8 +22,10 @@ impl Source {
         let variable = globals.getattr(variable).ok().filter(|found| {
             found.get_type().name().is_ok_and(|name| name == "ContextVar")
         });
+        let get = variable.map(|variable| variable.getattr("get")).transpose()?;
+        let none = PyTuple::new(py, [py.None()])?.unbind();
         let fallback = py.import("flask_larder._context")?.getattr(fallback)?;
-        Ok(Self { variable: variable.map(Bound::unbind), fallback: fallback.unbind() })
+        Ok(Self { get: get.map(Bound::unbind), none, fallback: fallback.unbind() })
     }
 
     /// The attribute `name` of the context, or `None` where there is no context.
@@ -28,11 +34,10 @@ impl Source {
         py: Python<'py>,
         name: &Bound<'py, pyo3::types::PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = match &self.variable {
+        let found = match &self.get {
             None => self.fallback.bind(py).call0()?,
-            Some(variable) => {
-                let none = py.None();
-                let context = variable.bind(py).call_method1(intern!(py, "get"), (none,))?;
+            Some(get) => {
+                let context = get.bind(py).call1(self.none.bind(py))?;
                 if context.is_none() {
                     return Ok(None);
                 }

@@ -157,7 +157,7 @@ impl Signature {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> Result<larder_core::Key, NoKey> {
         let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
-        let mut writer = KeyWriter::new();
+        let mut writer = KeyWriter::with_capacity(ROOM);
         let mut used = self.write_named(py, &mut writer, args, kwargs)?;
         for parameter in &self.keyword_only {
             used += usize::from(parameter.write(py, &mut writer, None, kwargs)?);
@@ -166,8 +166,11 @@ impl Signature {
         if let Some(salt) = &self.salt {
             writer.text(salt);
         }
-        let base = format!("{}/{:032x}", self.namespace, writer.digest());
-        Ok(larder_core::Key::assemble(Kind::Memoize, base.as_bytes(), writer.as_bytes()))
+        let mut base = Vec::with_capacity(self.namespace.len() + 33);
+        base.extend_from_slice(self.namespace.as_bytes());
+        base.push(b'/');
+        base.extend_from_slice(&hex(writer.digest()));
+        Ok(larder_core::Key::assemble(Kind::Memoize, &base, writer.as_bytes()))
     }
 
     /// Writes the parameters that have a position; answers how many names were used for them.
@@ -267,6 +270,18 @@ impl Parameter {
         }
         Ok(named)
     }
+}
+
+/// Bytes that the arguments of most calls fit in.
+const ROOM: usize = 96;
+
+/// A digest in lower-case hexadecimal digits; `format!` takes longer than the rest of a hit.
+fn hex(digest: u128) -> [u8; 32] {
+    let bytes = digest.to_be_bytes();
+    std::array::from_fn(|place| {
+        let byte = bytes[place / 2];
+        b"0123456789abcdef"[usize::from(if place % 2 == 0 { byte >> 4 } else { byte & 15 })]
+    })
 }
 
 fn write(writer: &mut KeyWriter, value: &Bound<'_, PyAny>) -> Result<(), NoKey> {

@@ -84,14 +84,17 @@ impl Key {
     /// A key from its three parts. The base may hold any bytes, up to 4 GiB.
     pub fn assemble(kind: Kind, base: &[u8], variant: &[u8]) -> Self {
         let length = u32::try_from(base.len()).unwrap_or(u32::MAX);
-        let mut bytes = Vec::with_capacity(HEAD + base.len() + variant.len());
-        bytes.push(kind as u8);
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(&base[..length as usize]);
-        bytes.extend_from_slice(variant);
-        Self {
-            bytes: bytes.into(),
+        let base = &base[..length as usize];
+        // One allocation: this is done for every hit.
+        let size = HEAD + base.len() + variant.len();
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
+        if let Some(bytes) = Arc::get_mut(&mut bytes) {
+            bytes[0] = kind as u8;
+            bytes[1..HEAD].copy_from_slice(&length.to_be_bytes());
+            bytes[HEAD..][..base.len()].copy_from_slice(base);
+            bytes[HEAD + base.len()..].copy_from_slice(variant);
         }
+        Self { bytes }
     }
 
     /// The key whose encoding is `bytes`; `None` when no key has it.

@@ -43,6 +43,13 @@ impl KeyWriter {
         Self { bytes: Vec::new() }
     }
 
+    /// An empty writer with room for this many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+        }
+    }
+
     /// What has been written.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
