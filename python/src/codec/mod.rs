@@ -48,8 +48,8 @@ impl PyCodec {
         let mut refused = write::not_plain(pickled.type_name());
         if pickled.is_plain_container() {
             let limit = 16 * pickled.with_bytes(py, <[u8]>::len) + write::SLACK;
-            let object = pickled.load(py).map_err(failed)?;
-            refused = match write::value(&object, limit, out) {
+            let object = pickled.load(py).map_err(failed);
+            refused = match object.and_then(|object| write::value(&object, limit, out)) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
