@@ -165,6 +165,16 @@ class Cache(SafeCache):
             return function
         return lambda *args, **kwargs: self.app.ensure_sync(function)(*args, **kwargs)
 
+    # Fragments.
+
+    def _render_fragment(
+        self, timeout: object, name: str, vary: list[Any], caller: Callable[[], str]
+    ) -> Any:
+        if timeout == "del":
+            self.delete(utils.make_template_fragment_key(name, [str(value) for value in vary]))
+            return caller()
+        return super()._render_fragment(timeout, name, vary, caller)
+
     # Keys and versions of memoized functions.
 
     def _memoize_make_cache_key(

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..jinja2ext import (
-    JINJA_CACHE_ATTR_NAME,
-    CacheExtension,
-    Fragment,
-    make_template_fragment_key,
-)
+from .. import _native
+from .._native import Key
+from ..jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from . import utils
 from .gates import ClassicGate, OwnGate
+from .utils import make_template_fragment_key
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -26,6 +25,20 @@ class CompatFragment(Fragment):
     """All fragments of one cache, stored where Flask-Caching stores them."""
 
     cache: Cache
+
+    def text(self, name: str, vary: Sequence[Any]) -> str:
+        """The readable key of a fragment. Values of any type are welcome in a tag, where
+        Flask-Caching fails for all but texts."""
+        return make_template_fragment_key(name, [str(value) for value in vary])
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        _, name, vary, _ = args
+        text = self.text(name, vary)
+        if self.cache._is_classic():
+            return Key(text)
+        key: Any = _native.fragment_key(text, vary)
+        # Values that no key can hold exactly are told apart by their text, as there.
+        return key if isinstance(key, Key) else Key(text)
 
     def gate(self, args: tuple[Any, ...]) -> Any:
         lasting = _Lasting(self.cache, utils.normalize_timeout(args[0]))

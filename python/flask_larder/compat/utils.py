@@ -20,8 +20,6 @@ from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
-from ..jinja2ext import make_template_fragment_key
-
 __all__ = [
     "function_namespace",
     "get_arg_default",
@@ -39,9 +37,18 @@ VERSION_TIMEOUT = 0
 """How long the version of a memoized function is kept when it is first written: for ever."""
 
 _ABSENT: Any = object()
+
+
 _NOT_IN_NAMES = re.compile(r"[\x00-\xff]")
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def make_template_fragment_key(fragment_name: str, vary_on: list[str] | None = None) -> str:
+    """The key of a template fragment. Different values can have one key: `["a_b", "c"]` and
+    `["a", "b_c"]`, as Flask-Caching has it."""
+    parts = list(vary_on or ())
+    return f"_template_fragment_cache_{fragment_name}{'_' if parts else ''}{'_'.join(parts)}"
 
 
 def _signature(f: Callable[..., Any]) -> inspect.Signature:
