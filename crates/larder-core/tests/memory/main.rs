@@ -1,0 +1,6 @@
+//! The memory store: its bounds, what it keeps when it is full, and what it gives back.
+
+mod bounds;
+mod hit_ratio;
+mod reclaim;
+mod support;
