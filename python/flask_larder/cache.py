@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from flask import current_app
 from werkzeug.utils import import_string
 
-from . import _native, config as settings
+from . import _native
+from . import config as settings
 from ._native import Answer, CachedFunction, Engine, Key, Page
-from .background import Background
 from .backends import BACKENDS, Backend
+from .background import Background
 from .callbacks import callback
 from .decorated import MISSING, Decorated, Options, Windows
 from .dialect import SAFE, Dialect
@@ -130,10 +131,13 @@ class Cache:
     def _build(self, app: Flask, config: dict[str, Any]) -> Any:
         """The store that the configuration names."""
         name = settings.type_name(config)
-        args, kwargs = list(config["CACHE_ARGS"]), {
-            "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
-            "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
-        }
+        args, kwargs = (
+            list(config["CACHE_ARGS"]),
+            {
+                "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
+                "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
+            },
+        )
         if name in BACKENDS:
             # The store outlives nothing that it tells of its events: it must not keep the cache.
             events = weakref.WeakMethod(self._on_event)
@@ -468,18 +472,20 @@ class Cache:
     ) -> Any:
         if self._fragments is None:
             self._fragments = self.fragment_class(self)
-        if timeout == "del":
-            from .jinja2ext import make_template_fragment_key
-
-            self.delete(make_template_fragment_key(name, vary))
-            return caller()
         fragment = self._fragments
+        if timeout == "del":
+            self.delete(fragment.text(name, vary))
+            return caller()
         return run(fragment.steps((timeout, name, tuple(vary), caller), {}), fragment.function)
 
     # What the decorated functions ask of their cache.
 
     def _register(self, decorated: Decorated) -> None:
         self._decorated.add(decorated)
+
+    def _names(self, sort: str) -> set[str]:
+        """The names of the decorated functions of this sort."""
+        return {decorated.name for decorated in list(self._decorated) if decorated.sort == sort}
 
     def _disarm(self) -> None:
         for decorated in list(self._decorated):
@@ -538,7 +544,9 @@ class Cache:
         Each function has hits, misses, load_seconds, hit_seconds, bytes, seconds_saved and a verdict,
         which says so when the cache costs more than it saves.
         """
-        functions = {decorated.name: decorated.stats.as_dict() for decorated in list(self._decorated)}
+        functions = {
+            decorated.name: decorated.stats.as_dict() for decorated in list(self._decorated)
+        }
         return report(functions, self._engine().size(), dict(self._outcomes.events), os.getpid())
 
 

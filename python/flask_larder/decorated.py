@@ -90,12 +90,30 @@ class Decorated:
         self._offered: Any = None
         self._armed: tuple[Any, Any] | None = None
         self._signature: inspect.Signature | None = None
+        self._name = self._named()
         options.windows.policy(0 if options.timeout is None else self._seconds(options.timeout))
         cache._register(self)
 
     @property
     def name(self) -> str:
-        """The function's name, as people find it in the source; of a lambda, with its line."""
+        """The function's name, as people find it in the source; of a lambda, with its line.
+
+        Functions that a factory makes share their name: all but the first of one cache get a number,
+        so that none is given the answers of another.
+        """
+        return self._name
+
+    def _named(self) -> str:
+        own = self.own_name()
+        taken = self.cache._names(self.sort)
+        number, name = 1, own
+        while name in taken:
+            number += 1
+            name = f"{own}#{number}"
+        return name
+
+    def own_name(self) -> str:
+        """The name that the function has of itself."""
         function = self.function
         name = getattr(function, "__qualname__", None)
         if name is None:

@@ -170,6 +170,9 @@ fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<(
         None => wire(environ, intern!(py, "SERVER_NAME"))?,
     };
     rule::host(writer, scheme, &bytes_of(host.as_ref())?);
+    // Where the application is mounted: no part of `request.path`, and in every URL that it builds.
+    let mount = wire(environ, intern!(py, "SCRIPT_NAME"))?;
+    writer.bytes(&bytes_of(mount.as_ref())?);
     Ok(())
 }
 

@@ -22,8 +22,9 @@
 //! | `w` | the number of the last write to the slot that made variants give way |
 //!
 //! Numbers of purges are microseconds since the Unix epoch by the server's clock, made to go up.
-//! One namespace must not be the beginning of another one on the same database: clearing the shorter
-//! one would empty the longer one too.
+//! Where one namespace is the beginning of another on the same database, clearing the shorter one
+//! leaves the longer one alone: it is known by its record. Removal by prefix or pattern does not go
+//! that far, so a longer namespace should not begin its rest with what a shorter one's keys begin with.
 
 use larder_core::{Fence, Key, Kind, Tag};
 
@@ -128,6 +129,20 @@ impl Layout {
     /// The pattern that finds everything in the namespace.
     pub(crate) fn everything(&self) -> Vec<u8> {
         beginning_with(&self.namespace)
+    }
+
+    /// The pattern that finds the records of the namespaces that begin with this one, and more.
+    pub(crate) fn longer_records(&self) -> Vec<u8> {
+        let mut pattern = beginning_with(&self.namespace);
+        pattern.push(INNER);
+        pattern
+    }
+
+    /// Whether `name`, which the pattern found, may be such a record: it is none of our own names,
+    /// slots apart.
+    pub(crate) fn may_be_longer_record(&self, name: &[u8]) -> bool {
+        let rest = name.strip_prefix(self.namespace.as_slice()).unwrap_or_default();
+        rest.len() > 1 && rest[0] != INNER
     }
 }
 

@@ -84,7 +84,12 @@ impl Reason {
     pub(crate) const fn is_private(&self) -> bool {
         !matches!(
             self,
-            Self::Status(_) | Self::Failed | Self::Store(_) | Self::Superseded | Self::Recursive
+            Self::Status(_)
+                | Self::Method
+                | Self::Failed
+                | Self::Store(_)
+                | Self::Superseded
+                | Self::Recursive
         )
     }
 }

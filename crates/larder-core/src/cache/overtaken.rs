@@ -44,7 +44,10 @@ impl Overtaken {
     /// Whether a load that started after this one was stored already.
     pub(super) fn has(&self, key: &Key, order: u64) -> bool {
         let starts = self.lock();
-        !starts.is_empty() && starts.get(&hash(key)).is_some_and(|&(latest, _)| order < latest)
+        !starts.is_empty()
+            && starts
+                .get(&hash(key))
+                .is_some_and(|&(latest, _)| order < latest)
     }
 }
 

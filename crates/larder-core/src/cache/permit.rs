@@ -143,7 +143,10 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
         }
         if self.past_a_leader {
             let now = self.cache.0.clock.now();
-            self.cache.0.overtaken.note(&self.key, self.load.number(), now);
+            self.cache
+                .0
+                .overtaken
+                .note(&self.key, self.load.number(), now);
         }
         let entry = Arc::new(Entry::new(meta, value, self.fence.clone()));
         let put = self

@@ -109,14 +109,45 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         let deadline = self.transport.deadline();
         self.run_for_record(&self.scripts.clear, (&keys, arguments), deadline)
             .await?;
+        let others = self.longer_namespaces().await?;
         let mut scan = self.scan(vec![self.layout.everything()]);
         while let Some(mut names) = scan.next().await? {
-            names.retain(|name| *name != record);
+            let theirs = |name: &Vec<u8>| others.iter().any(|other| name.starts_with(other));
+            names.retain(|name| *name != record && !theirs(name));
             if !names.is_empty() {
                 self.unlink(&names).await?;
             }
         }
         Ok(())
+    }
+
+    /// The namespaces of this database that begin with the whole of this one, by their records.
+    async fn longer_namespaces(&self) -> Result<Vec<Vec<u8>>> {
+        let mut scan = self.scan(vec![self.layout.longer_records()]);
+        let mut found = Vec::new();
+        while let Some(mut names) = scan.next().await? {
+            names.retain(|name| self.layout.may_be_longer_record(name));
+            if names.is_empty() {
+                continue;
+            }
+            let mut commands = Pipeline::with_capacity(names.len());
+            for name in &names {
+                commands.cmd("GETRANGE").arg(name).arg(0).arg(80);
+            }
+            let request = Request {
+                commands,
+                repeatable: true,
+            };
+            let answers = self.ask(&request, self.transport.deadline()).await?;
+            for (mut name, answer) in names.into_iter().zip(answers) {
+                // What is no text is a family whose base ends like a record.
+                if matches!(answer, redis::Value::BulkString(text) if is_record(&text)) {
+                    name.pop();
+                    found.push(name);
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn unlink(&self, names: &[Vec<u8>]) -> Result<()> {
@@ -132,4 +163,12 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             .iter()
             .try_for_each(answer::accepted)
     }
+}
+
+/// Whether this is what a record holds: three numbers.
+fn is_record(text: &[u8]) -> bool {
+    let mut parts = text.split(|&byte| byte == b':');
+    let mut number =
+        || parts.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
+    number() && number() && number() && parts.next().is_none()
 }

@@ -1,12 +1,12 @@
 //! Purges and their fences, between two clients.
 
-use larder_core::codec::Plain;
+use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Put, Removal};
 use larder_core::{Key, Kind, Pattern};
 use larder_redis::Transport;
 
 use crate::server::Server;
-use crate::support::{Bench, both, text, user, variant};
+use crate::support::{Bench, both, builder, text, user, variant};
 
 both! {
     fn a_purge_fences_the_loads_before_it;
@@ -15,6 +15,7 @@ both! {
     fn a_bump_is_seen_at_once;
     fn a_tag_named_late_is_fenced_too;
     fn clearing_is_for_the_namespace_alone;
+    fn clearing_leaves_a_longer_namespace_alone;
     fn removing_by_prefix;
     fn removing_by_pattern;
     fn removed_means_that_something_usable_was_there;
@@ -196,6 +197,29 @@ async fn a_tag_named_late_is_fenced_too<T: Transport>(a: Bench<T>, b: Bench<T>, 
     assert_eq!(a.load(&key, &["late"], fence).await, Put::Stored);
     b.bump("late").await;
     assert!(a.entry(&key).await.is_none());
+}
+
+async fn clearing_leaves_a_longer_namespace_alone<T: Transport>(
+    a: Bench<T>,
+    b: Bench<T>,
+    server: &Server,
+) {
+    let longer = Bench {
+        store: builder(&server.url(), &a.clock)
+            .namespace("t[*]?\\_2_")
+            .build(Safe)
+            .unwrap(),
+        clock: a.clock.clone(),
+    };
+    let key = user("k");
+    longer.write(&key, text("theirs"), &[]).await;
+    a.write(&key, text("ours"), &[]).await;
+    // Ends like a record, and is a key like any other.
+    a.write(&user("loud!"), text("ours"), &[]).await;
+    assert!(b.purge(Removal::All).await.is_empty());
+    assert!(a.entry(&key).await.is_none());
+    assert!(a.entry(&user("loud!")).await.is_none());
+    assert_eq!(longer.value(&key).await, Some(text("theirs")));
 }
 
 async fn clearing_is_for_the_namespace_alone<T: Transport>(
