@@ -6,7 +6,6 @@ import functools
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any
 
 from flask import Response
@@ -28,31 +27,62 @@ class CachedResponse(Response):
     timeout: int | None
 
     def __init__(self, response: Response, timeout: int | timedelta | None) -> None:
+        # A response of a stored page makes its parts when the first of them is asked for.
+        _ = response.headers
         # The given response goes on living in this one: what is done to either is done to both.
         self.__dict__ = response.__dict__
         self.timeout = None if timeout is None else math.ceil(durations.seconds(timeout, "timeout"))
 
 
 class _Prepared:
-    """Sends a stored page without the work of a fresh response, as long as nobody replaced its body
-    or its status.
+    """Sends a stored page without the work of a fresh response, as long as nobody asked for a part of
+    it or gave it another one.
 
-    A mixin: hooks of the application read and change the response like any other.
+    A mixin: hooks of the application read and change the response like any other, for its parts are
+    made when the first of them is asked for.
     """
 
-    _page_body: list[bytes]
-    _page_status: int
+    _page: Page
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._parts()[name]
+        except KeyError:
+            raise AttributeError(name, name=name, obj=self) from None
+
+    def _parts(self) -> dict[str, Any]:
+        """The attributes of a response, made now if nobody asked for them before."""
+        found = self.__dict__
+        page = found.pop("_page", None)
+        if page is not None:
+            headers, body = Headers(), [page.body]
+            headers._list = page.headers  # type: ignore[attr-defined]
+            made = {
+                "headers": headers,
+                "response": body,
+                "direct_passthrough": False,
+                "_on_close": [],
+                "_status": "200 OK",
+                "_status_code": 200,
+                "_page_body": body,
+            }
+            # What was set before any part was asked for stays.
+            found.update(made | found)
+        return found
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        found = self.__dict__
-        untouched = found["response"] is self._page_body and not found["_on_close"]
-        if (
-            untouched
-            and found["_status_code"] == self._page_status
-            and environ["REQUEST_METHOD"] != "HEAD"
-        ):
-            start_response(found["_status"], found["headers"].to_wsgi_list())
-            return self._page_body
+        if environ["REQUEST_METHOD"] != "HEAD":
+            found = self.__dict__
+            if len(found) == 1 and "_page" in found:
+                start_response("200 OK", self._page.headers)
+                return [self._page.body]
+            found = self._parts()
+            body = found["response"]
+            # The length among the headers is that of the page's own body.
+            own = body is found.get("_page_body") and found["_status_code"] == 200
+            if own and not found["_on_close"]:
+                start_response(found["_status"], found["headers"].to_wsgi_list())
+                return body
         return super().__call__(environ, start_response)  # type: ignore[misc]
 
 
@@ -68,49 +98,24 @@ def _prepared(response_class: type[Response]) -> type[Response] | None:
     return type(response_class.__name__, (_Prepared, response_class), {})
 
 
-@functools.cache
-def _status_line(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase.upper()}"
-    except ValueError:
-        return f"{status} UNKNOWN"
-
-
 def responder(app: Any) -> Callable[[Page], Response]:
     """What makes responses of stored pages, in the application's response class."""
     response_class = app.response_class
     prepared = _prepared(response_class)
+    if prepared is None:
+        return lambda page: response_class(page.body, page.status, page.headers)
+    new = object.__new__
 
     def respond(page: Page) -> Response:
-        headers, status = page.headers, page.status
-        if prepared is None or not _is_plain(status, headers):
-            return response_class(page.body, status, headers)
-        response = prepared.__new__(prepared)
-        own = Headers()
-        own._list = headers  # type: ignore[attr-defined]
-        body = [page.body]
-        response.__dict__.update(
-            headers=own,
-            response=body,
-            direct_passthrough=False,
-            _on_close=[],
-            _status=_status_line(status),
-            _status_code=status,
-            _page_body=body,
-            _page_status=status,
-        )
+        # Plain: nothing is left for Werkzeug to do. The status is 200, the length is there, and no
+        # URL has to be completed.
+        if not page.plain:
+            return response_class(page.body, page.status, page.headers)
+        response = new(prepared)
+        response._page = page
         return response
 
     return respond
-
-
-def _is_plain(status: int, headers: list[tuple[str, str]]) -> bool:
-    """Whether nothing is left for Werkzeug to do: the length is there, and no URL to complete."""
-    names = {name.lower() for name, _ in headers}
-    return status == 200 and "content-length" in names and not names & _COMPLETED
-
-
-_COMPLETED = frozenset({"location", "content-location"})
 
 
 def respond(page: Page) -> Response:
