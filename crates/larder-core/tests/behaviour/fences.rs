@@ -160,3 +160,20 @@ fn t8_1_a_failed_refresh_does_not_bring_back_what_was_purged() {
         assert!(matches!(world.look_now(), Lookup::Miss(permit) if permit.previous().is_none()));
     }
 }
+
+#[test]
+fn a_late_variant_does_not_hide_what_was_set_for_all_of_them() {
+    let world = tagged(world());
+    let load = world.lead();
+    let base = world.key.base_key();
+    at_once(world.cache.put(&base, 9, &world.policy)).expect("it works");
+    let superseded = Stored::Refused(larder_core::Reason::Superseded);
+    assert_eq!(world.store_now(load, 1), superseded);
+    assert_eq!(world.stored(), Some(9));
+    // A load that starts afterwards may.
+    let Lookup::Miss(load) = at_once(world.cache.refresh(&world.key, &world.policy)) else {
+        panic!("expected a permit");
+    };
+    assert_eq!(world.store_now(load, 2), Stored::Stored);
+    assert_eq!(world.stored(), Some(2));
+}

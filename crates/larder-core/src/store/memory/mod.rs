@@ -199,6 +199,9 @@ impl<V: Value> Shared<V> {
         if slot.weight > self.table.max_entry() {
             return self.turn_away(key, &slot, mode);
         }
+        if self.is_served_by_newer_base(key, &slot) {
+            return Put::Superseded;
+        }
         let stored = self.table.put(key, &slot, |there| match there {
             Some(old) if mode == Mode::IfAbsent && self.stands(key, old) => {
                 Verdict::Keep(Put::Exists)
@@ -223,6 +226,18 @@ impl<V: Value> Shared<V> {
 
     fn stands(&self, key: &Key, slot: &Slot<V>) -> bool {
         self.usable(&slot.entry) && self.holds(key, &slot.entry)
+    }
+
+    /// Whether something was stored under the base key by a load that started later, or directly: it
+    /// serves this variant, and took the place of whatever the variant had.
+    fn is_served_by_newer_base(&self, key: &Key, slot: &Slot<V>) -> bool {
+        if key.is_base() {
+            return false;
+        }
+        let base = key.base_key();
+        let newer = |there: &Slot<V>| there.entry.fence.order > slot.entry.fence.order;
+        let there = self.table.peek(&base);
+        there.is_some_and(|there| newer(&there) && self.stands(&base, &there))
     }
 
     /// The answer to a value that is too large. What was there is out of date from the moment that a

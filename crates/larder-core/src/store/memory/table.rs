@@ -215,6 +215,11 @@ impl<V: Value> Table<V> {
         self.cache.get(key)
     }
 
+    /// As [`get`](Self::get), without making the entry look worth keeping.
+    pub(super) fn peek(&self, key: &Key) -> Option<Slot<V>> {
+        self.cache.peek(key)
+    }
+
     /// Stores `slot` if `judge`, who sees what is there, says so.
     pub(super) fn put(
         &self,
