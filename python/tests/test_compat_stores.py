@@ -291,6 +291,17 @@ def test_a_client_that_is_handed_in_is_used(app: Flask) -> None:
     assert cache.cache._read_client is client
 
 
+def test_uwsgi_and_google_say_why_not(app: Flask) -> None:
+    with (
+        pytest.warns(DeprecationWarning, match="old name"),
+        pytest.raises(RuntimeError, match="uWSGI"),
+    ):
+        Cache(app, config={"CACHE_TYPE": "uwsgi"})
+    path = "flask_caching.contrib.googlecloudstoragecache.GoogleCloudStorageCache"
+    with pytest.raises(RuntimeError, match="use RedisCache"):
+        Cache(app, config={"CACHE_TYPE": path})
+
+
 def test_prefix_in_redis(redis_cache: Cache) -> None:
     redis_cache.set_many({"a*1": 1, "a*2": 2, "ab": 3})
     assert sorted(redis_cache.delete_prefix("a*")) == ["a*1", "a*2"]

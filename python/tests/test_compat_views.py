@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Calls, text_of
+from conftest import Calls, redis_config, text_of
 from flask import Blueprint, Flask, Response, abort, jsonify, make_response, request
 from flask.views import MethodView, View
 from werkzeug.exceptions import NotFound
@@ -105,7 +105,22 @@ def test_query(app: Flask, each: Cache, calls: Calls) -> None:
     assert text_of(client, "/works?tag=a&tag=b") == "2"
 
 
-def test_base_key_removes_every_query(app: Flask, compat: Cache, calls: Calls) -> None:
+def on_the_other_redis(app: Flask, url: str) -> Cache:
+    """A cache of this dialect on the native store of the other."""
+    config = redis_config(url)
+    return Cache(app, config={**config, "CACHE_TYPE": "flask_larder.backends.RedisCache"})
+
+
+@pytest.mark.parametrize("where", ["memory", "redis", "native redis"])
+def test_base_key_removes_every_query(app: Flask, redis_url: str, calls: Calls, where: str) -> None:
+    if where == "native redis":
+        compat = on_the_other_redis(app, redis_url)
+    else:
+        config: dict[str, Any] = {"CACHE_TYPE": "SimpleCache"}
+        if where == "redis":
+            config = {**redis_config(redis_url), "CACHE_OPTIONS": None}
+        compat = Cache(app, config=config)
+
     @app.get("/api/products")
     @compat.cached(query_string=True)
     def products() -> str:
@@ -121,7 +136,22 @@ def test_base_key_removes_every_query(app: Flask, compat: Cache, calls: Calls) -
     assert [text_of(client, page) for page in pages] == ["1", "2", "3"]
     assert compat.delete("view//api/products")
     assert [text_of(client, page) for page in pages] == ["4", "5", "3"]
-    assert not compat.delete("view//api/nothing")
+    assert [text_of(client, page) for page in pages] == ["4", "5", "3"]
+    if where != "native redis":
+        assert not compat.delete("view//api/nothing")
+
+
+def test_the_native_redis_store(app: Flask, redis_url: str, calls: Calls) -> None:
+    cache = on_the_other_redis(app, redis_url)
+    app.add_url_rule("/", "index", cache.cached(60)(lambda: make_response(f"page {calls()}", 201)))
+    double = cache.memoize(60)(lambda number: [calls()])
+    client = app.test_client()
+    assert [text_of(client), text_of(client)] == ["page 1", "page 1"]
+    assert cache.get("view//").status_code == 201
+    with app.app_context():
+        assert [double(1), double(1)] == [[2], [2]]
+        cache.delete_memoized(double)
+        assert double(1) == [3]
 
 
 def test_post_by_body(app: Flask, each: Cache, calls: Calls) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import BaseSerializer
 from werkzeug.utils import import_string
 
+from .. import backends as own
 from . import backends, utils
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ def serializer_of(given: object) -> BaseSerializer | None:
     )
 
 
-def backend_of(app: Flask, config: dict[str, Any]) -> Any:
-    """The store that CACHE_TYPE names. Raises werkzeug's ImportStringError if there is none."""
+def backend_of(app: Flask, config: dict[str, Any], on_event: Any = None) -> Any:
+    """The store that CACHE_TYPE names. Raises werkzeug's ImportStringError if there is none.
+
+    Larder's own stores call `on_event` for what a person may want to know of.
+    """
     name = _modern(config["CACHE_TYPE"])
     if "." not in name:
         name = f"{_OURS}backends.{name}"
@@ -66,6 +70,8 @@ def backend_of(app: Flask, config: dict[str, Any]) -> Any:
         **(config["CACHE_OPTIONS"] or {}),
     }
     asked = config["CACHE_IGNORE_ERRORS"]
+    if found is backends.SimpleCache or _is_native(found):
+        kwargs["on_event"] = on_event
     try:
         return _call(found, name, app, config, dict(kwargs))
     except TypeError as error:
@@ -74,6 +80,12 @@ def backend_of(app: Flask, config: dict[str, Any]) -> Any:
             raise
     kwargs.pop(_IGNORED)
     return _call(found, name, app, config, kwargs)
+
+
+def _is_native(found: Any) -> bool:
+    """Whether this is a store of the other dialect, which this one takes too."""
+    native = inspect.isclass(found) and issubclass(found, own.Backend)
+    return native and not issubclass(found, backends.BaseCache)
 
 
 def _modern(name: Any) -> str:
@@ -92,7 +104,7 @@ def _modern(name: Any) -> str:
 
 def _call(found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]) -> Any:
     args = list(config["CACHE_ARGS"])
-    if inspect.isclass(found) and issubclass(found, backends.BaseCache):
+    if _is_native(found) or (inspect.isclass(found) and issubclass(found, backends.BaseCache)):
         return cast("Any", found).factory(app, config, args, kwargs)
     build = cast("Any", found)
     return build(*args, **kwargs) if "cachelib" in name else build(app, config, args, kwargs)

@@ -9,18 +9,22 @@ import functools
 import inspect
 import re
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from werkzeug.exceptions import HTTPException
 
 from .. import backends as own
+from .._native import Page
 from ..cache import Cache as SafeCache
 from ..decorated import Decorated
 from ..dialect import COMPAT
 from ..functions import FunctionOptions
+from ..responses import respond
 from ..steps import run
 from . import utils
+from .backends.rediscache import RedisCache
 from .building import backend_of, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
@@ -78,7 +82,15 @@ class Cache(SafeCache):
 
     def _build(self, app: Flask, config: dict[str, Any]) -> Any:
         config["CACHE_DEFAULT_TIMEOUT"] = int(config["CACHE_DEFAULT_TIMEOUT"])
-        backend = backend_of(app, config)
+        # The store outlives nothing that it tells of its events: it must not keep the cache.
+        events = weakref.WeakMethod(self._on_event)
+
+        def on_event(name: str, key: str | None, detail: str) -> None:
+            tell = events()
+            if tell is not None:
+                tell(name, key, detail)
+
+        backend = backend_of(app, config, on_event)
         if self.serializer is not None:
             if hasattr(backend, "serializer"):
                 backend.serializer = self.serializer
@@ -99,20 +111,24 @@ class Cache(SafeCache):
 
     def get(self, key: Any) -> Any:
         """The value of `key`, or None."""
-        return self.cache.get(key)
+        found = self.cache.get(key)
+        return respond(found) if isinstance(found, Page) else found
 
     def delete(self, key: Any) -> bool:
         """Removes a key. On Larder's own stores, the base key of a view by query removes them all."""
         backend = self.cache
         gone = backend.delete(key)
+        decorated = list(self._decorated)
+        if not any(isinstance(view, CompatView) and view.is_base(key) for view in decorated):
+            return gone
+        if isinstance(backend, RedisCache):
+            return backend.delete_variants(key) or gone
         if not isinstance(backend, own.Backend) or getattr(backend, "coded", False):
             return gone
-        decorated = list(self._decorated)
-        if any(isinstance(view, CompatView) and view.is_base(key) for view in decorated):
-            there = any(_is_by_query(known, key) for known in list(backend.keys()))
-            backend.engine.bump([base_tag(key)], [])
-            return gone or there
-        return gone
+        known = backend.engine.keys()
+        there = known is None or any(_is_by_query(other, key) for other in known)
+        backend.engine.bump([base_tag(key)], [])
+        return gone or there
 
     def invalidate_tags(self, *tags: str) -> None:
         """Makes every answer that carries one of these tags invalid; on Larder's own stores only."""

@@ -10,10 +10,11 @@ by way of the engine, which also lets one caller load for all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._native import Answer, Engine, Key, Permit, Policy
+from .._native import Answer, Engine, Key, Pending, Permit, Policy
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -52,15 +53,21 @@ class Reply:
 class OwnGate:
     """The engine, with Flask-Caching's rules about None."""
 
-    blocks = False
-
     def __init__(self, engine: Engine, decorated: Settled) -> None:
         self._engine = engine
         self._decorated = decorated
+        self.blocks = engine.blocks
 
     def lookup(self, key: Key, policy: Policy, chain: tuple[int, ...]) -> Any:
         """What to do about `key` now."""
-        answer = self._engine.lookup(key, policy, list(chain))
+        return self._seen(key, policy, self._engine.lookup(key, policy, list(chain)))
+
+    def lookup_soon(self, key: Key, policy: Policy, chain: tuple[int, ...]) -> Soon:
+        """As `lookup`, for a greenlet that waits while others run."""
+        pending = self._engine.lookup_soon(key, policy, list(chain))
+        return Soon(pending, lambda answer: self._seen(key, policy, answer))
+
+    def _seen(self, key: Key, policy: Policy, answer: Answer) -> Any:
         is_none = answer.value is None and answer.kind in ("hit", "stale")
         if is_none and not self._decorated.keeps_none:
             if answer.permit is not None:
@@ -84,6 +91,20 @@ class OwnGate:
             ttl=answer.ttl,
             cost=answer.cost,
         )
+
+
+class Soon:
+    """An answer of the engine that is still to come, seen as the gate sees it."""
+
+    def __init__(self, pending: Pending, seen: Callable[[Answer], Any]) -> None:
+        self._pending = pending
+        self._seen = seen
+        self.cancel = pending.cancel
+
+    def poll(self, wake: Callable[[], None]) -> tuple[Any] | None:
+        """A tuple of the answer once it is there; until then None, and `wake` is called."""
+        done = self._pending.poll(wake)
+        return None if done is None else (self._seen(done[0]),)
 
 
 class OwnPermit:

@@ -15,9 +15,11 @@ from werkzeug.exceptions import HTTPException
 from .. import _native, safety
 from .._native import Key, Policy
 from ..decorated import Uncached
+from ..steps import Steps
 from ..vary import Inputs
 from ..views import View, ViewOptions
 from . import utils
+from .backends.rediscache import RedisCache
 from .gates import ClassicGate, OwnGate
 from .responses import CachedResponse
 
@@ -160,8 +162,22 @@ class CompatView(View):
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
         policy = super().policy(args, kwargs)
         if self.by_query and not self.cache._is_classic():
-            return policy.tagged([base_tag(self._prefixed(lambda: current_path(self.name)))])
+            return policy.tagged([base_tag(self._base())])
         return policy
+
+    def _base(self) -> str:
+        return self._prefixed(lambda: current_path(self.name))
+
+    def store(self, call: Any, permit: Any, value: Any, seconds: float) -> Steps:
+        """As its base; what is stored by query is noted where the store cannot list it."""
+        if self.by_query:
+            permit.args = (call.key.text,)
+        return super().store(call, permit, value, seconds)
+
+    def was_stored(self, args: tuple[Any, ...], timeout: Any) -> None:
+        backend = self.cache.cache
+        if args and isinstance(backend, RedisCache):
+            backend.note_variant(self._base(), args[0], timeout)
 
     @property
     def by_query(self) -> bool:
@@ -181,9 +197,6 @@ class CompatView(View):
         """The timeout as the cache's `set` takes it."""
         own = value.timeout if isinstance(value, CachedResponse) else None
         return own or utils.normalize_timeout(self.wrapper.cache_timeout)
-
-    def was_stored(self, args: tuple[Any, ...], timeout: Any) -> None:
-        """Nothing to do."""
 
     # Accidents.
 

@@ -56,6 +56,8 @@ class RedisCache(BaseCache, CachelibRedisCache):
             ignore_delete_many_errors,
             **kwargs,
         )
+        # A client that was handed in sees the calls that Flask-Caching makes, and no others.
+        self._notes_variants = isinstance(host, str)
 
     @classmethod
     def factory(cls, app: Flask, config: Config, args: list[Any], kwargs: Config) -> Any:
@@ -77,7 +79,38 @@ class RedisCache(BaseCache, CachelibRedisCache):
         options = {name: value for name, value in kwargs.items() if name not in own}
         options.setdefault("db", config.get("CACHE_REDIS_DB", 0))
         client = _redis().from_url(url, **options)
-        return cls(client, *args, **{name: kwargs[name] for name in own if name in kwargs})
+        backend = cls(client, *args, **{name: kwargs[name] for name in own if name in kwargs})
+        backend._notes_variants = True
+        return backend
+
+    # Which keys there are under the base key of a view by query: Redis cannot find them by itself
+    # without looking at all of its keys. The set lives at least as long as every key in it.
+
+    def _variants_of(self, base: str) -> str:
+        return f"{self._get_prefix()}flask_larder.variants:{base}"
+
+    def note_variant(self, base: str, key: str, timeout: Any) -> None:
+        """Remembers that `key` belongs to `base`."""
+        if not self._notes_variants:
+            return
+        name, seconds = self._variants_of(base), self._normalize_timeout(timeout)
+        pipe = self._write_client.pipeline(transaction=False)
+        pipe.ttl(name)
+        pipe.sadd(name, key)
+        left, _ = pipe.execute()
+        # -2 is a new set, -1 one that is kept for ever.
+        if seconds == -1:
+            self._write_client.persist(name)
+        elif left == -2 or 0 <= left < seconds:
+            self._write_client.expire(name, seconds)
+
+    def delete_variants(self, base: str) -> bool:
+        """Removes every key that belongs to `base`. Whether there was one."""
+        if not self._notes_variants:
+            return False
+        name, prefix = self._variants_of(base), self._get_prefix()
+        found = [prefix.encode() + key for key in self._write_client.smembers(name)]
+        return bool(found) and self._write_client.delete(name, *found) > 1
 
     def unlink(self, *keys: str) -> Any:
         """Removes keys, their memory reclaimed behind the answer. How many there were."""
