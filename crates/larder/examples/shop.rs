@@ -23,7 +23,7 @@ struct Shop {
 /// How many primes there are below a number: some honest work, kept for an hour.
 #[memoize(ttl = "1h")]
 fn primes_below(limit: u32) -> usize {
-    let is_prime = |number: &u32| (2..*number).all(|divisor| number % divisor != 0);
+    let is_prime = |number: &u32| (2..*number).all(|divisor| !number.is_multiple_of(divisor));
     (2..limit).filter(is_prime).count()
 }
 
