@@ -17,7 +17,7 @@ from werkzeug.utils import import_string
 
 from . import _native
 from . import config as settings
-from ._native import Answer, CachedFunction, Engine, Key, Page
+from ._native import Answer, CachedFunction, Engine, FunctionStats, Key, Page
 from .backends import BACKENDS, Backend
 from .background import Background
 from .callbacks import callback
@@ -41,6 +41,17 @@ R = TypeVar("R")
 
 # Where a wrapper keeps what it decorates with.
 _DECORATED = "_larder_decorated"
+
+
+def _tell(
+    listener: weakref.WeakMethod[Callable[[str, str | None, str], None]],
+    name: str,
+    key: str | None,
+    detail: str,
+) -> None:
+    tell = listener()
+    if tell is not None:
+        tell(name, key, detail)
 
 
 class Registry(dict["Cache", Any]):
@@ -87,8 +98,11 @@ class Cache:
         self._outcomes = Outcomes(self)
         self._log = logging.getLogger(self.dialect.log_name)
         self._warned: set[str] = set()
+        self._twins: dict[tuple[str, str], list[object]] = {}
         self._quiet_until = 0.0
         self._fragments: Fragment | None = None
+        # How the keys of views begin; None until it is asked for.
+        self._view_starts: tuple[str, ...] | None = None
         if app is not None:
             self.init_app(app, config)
 
@@ -141,7 +155,7 @@ class Cache:
         if name in BACKENDS:
             # The store outlives nothing that it tells of its events: it must not keep the cache.
             events = weakref.WeakMethod(self._on_event)
-            kwargs["on_event"] = lambda *event: tell(*event) if (tell := events()) else None
+            kwargs["on_event"] = functools.partial(_tell, events)
             return BACKENDS[name].factory(app, config, args, kwargs)
         if "." not in name:
             raise settings.unknown_type(name, list(BACKENDS))
@@ -188,16 +202,29 @@ class Cache:
 
     def get(self, key: str) -> Any:
         """The value of `key`, or None. Of a view's key: this request's variant."""
-        return self._softly(lambda: self._get(key), None)
+        try:
+            backend = self.cache
+            if self._may_be_view(key) and isinstance(backend, Backend):
+                variant = self._variant(backend, key)
+                if variant is not None:
+                    return variant[0]
+            found = backend.get(key)
+        except OSError as error:
+            return self._unread(error)
+        return respond(found) if type(found) is Page else found
 
-    def _get(self, key: str) -> Any:
-        backend = self.cache
-        if isinstance(backend, Backend):
-            variant = self._variant(backend, key)
-            if variant is not None:
-                return variant[0]
-        found = backend.get(key)
-        return respond(found) if isinstance(found, Page) else found
+    def _unread(self, error: OSError) -> None:
+        if not self.dialect.careful:
+            raise error
+        self._on_event("store-failed", None, str(error))
+
+    def _may_be_view(self, key: Any) -> bool:
+        """Whether a view of this cache may have this key; asked for every `get`."""
+        starts = self._view_starts
+        if starts is None:
+            views = (one for one in list(self._decorated) if isinstance(one, View))
+            starts = self._view_starts = tuple({start for view in views for start in view.starts()})
+        return type(key) is not str or key.startswith(starts)
 
     def _variant(self, backend: Backend, key: str) -> tuple[Any] | None:
         """What this request would get for a view's key, as a tuple of one."""
@@ -476,16 +503,34 @@ class Cache:
         if timeout == "del":
             self.delete(fragment.text(name, vary))
             return caller()
-        return run(fragment.steps((timeout, name, tuple(vary), caller), {}), fragment.function)
+        args = (timeout, name, tuple(vary), caller)
+        if self.dialect.careful and self._may_arm(self._app()):
+            found = fragment.plain_hit(self._engine(), args)
+            if found is not None:
+                return found[0]
+        return run(fragment.steps(args, {}), fragment.function)
 
     # What the decorated functions ask of their cache.
 
     def _register(self, decorated: Decorated) -> None:
         self._decorated.add(decorated)
+        self._view_starts = None
 
-    def _names(self, sort: str) -> set[str]:
-        """The names of the decorated functions of this sort."""
-        return {decorated.name for decorated in list(self._decorated) if decorated.sort == sort}
+    def _counters(self, sort: str, name: str) -> FunctionStats | None:
+        """The counters of a function, where one of the same name is decorated already."""
+        known = (d.stats for d in list(self._decorated) if (d.sort, d.name) == (sort, name))
+        return next(known, None)
+
+    def _number_of(self, sort: str, name: str, code: object) -> int:
+        """The number of a function among all that ever had this name here, from 1 upwards.
+
+        Functions of one code that hold nothing of their own are one; `code` is None for others.
+        """
+        known = self._twins.setdefault((sort, name), [])
+        if code is None or code not in known:
+            known.append(code)
+            return len(known)
+        return known.index(code) + 1
 
     def _disarm(self) -> None:
         for decorated in list(self._decorated):

@@ -85,12 +85,12 @@ class Decorated:
         self.cache = cache
         self.function = function
         self.options = options
-        self.stats = FunctionStats()
         self.wrapper: Any = None
         self._offered: Any = None
         self._armed: tuple[Any, Any] | None = None
         self._signature: inspect.Signature | None = None
         self._name = self._named()
+        self.stats = cache._counters(self.sort, self._name) or FunctionStats()
         options.windows.policy(0 if options.timeout is None else self._seconds(options.timeout))
         cache._register(self)
 
@@ -99,18 +99,16 @@ class Decorated:
         """The function's name, as people find it in the source; of a lambda, with its line.
 
         Functions that a factory makes share their name: all but the first of one cache get a number,
-        so that none is given the answers of another.
+        so that none is given the answers of another, also not of one that is gone.
         """
         return self._name
 
     def _named(self) -> str:
         own = self.own_name()
-        taken = self.cache._names(self.sort)
-        number, name = 1, own
-        while name in taken:
-            number += 1
-            name = f"{own}#{number}"
-        return name
+        closure = getattr(self.function, "__closure__", None)
+        code = None if closure else getattr(self.function, "__code__", None)
+        number = self.cache._number_of(self.sort, own, code)
+        return own if number == 1 else f"{own}#{number}"
 
     def own_name(self) -> str:
         """The name that the function has of itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import nodes
@@ -15,7 +15,7 @@ from .decorated import Decorated, Options, Uncached, Windows
 if TYPE_CHECKING:
     from jinja2.parser import Parser
 
-    from ._native import Key
+    from ._native import Engine, Key
     from .cache import Cache
 
 JINJA_CACHE_ATTR_NAME = "_template_fragment_cache"
@@ -50,10 +50,21 @@ class Fragment(Decorated):
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         _, name, vary, _ = args
-        key = _native.fragment_key(make_template_fragment_key(name, list(vary)), vary)
+        key = _native.fragment_key(self.text(name, vary), vary)
         if isinstance(key, str):
             raise Uncached(f"unkeyable: {key}")
         return key
+
+    def plain_hit(self, engine: Engine, args: tuple[Any, ...]) -> tuple[Any] | None:
+        """What is stored and fresh, as a tuple of one; without the steps of other calls."""
+        try:
+            return engine.hit(self.key(args, {}), self.stats)
+        except Uncached:
+            return None
+
+    def text(self, name: str, vary: Sequence[Any]) -> str:
+        """The key of a fragment as people read it."""
+        return make_template_fragment_key(name, list(vary))
 
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         timeout = args[0]
