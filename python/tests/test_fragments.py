@@ -115,7 +115,7 @@ def test_del_removes_and_renders_anew(page: Page) -> None:
 
 def test_fragments_are_deleted_by_the_key_that_people_make(page: Page, stored: Cache) -> None:
     template = "{% cache 60, 'side', 1, 'x' %}{{ calls() }}{% endcache %}"
-    assert make_template_fragment_key("side", [1, "x"]) == "_template_fragment_cache_side_1_x"
+    assert make_template_fragment_key("side", [1, "x"]) == "_template_fragment_cache_side:1:x"
     assert page(template) == "1"
     with page.app.app_context():
         assert stored.get(make_template_fragment_key("side", [1, "x"])) == "1"
