@@ -276,6 +276,38 @@ def test_deleting_what_functions_answered(stored: Cache, calls: Calls) -> None:
     assert [price("a"), price("b")] == [7, 8]
 
 
+def test_functions_of_a_factory_do_not_get_the_answers_of_one_another(stored: Cache) -> None:
+    def make(number: int) -> Any:
+        @stored.memoize(60)
+        def answer() -> int:
+            return number
+
+        return answer
+
+    one, two = make(1), make(2)
+    assert [one(), two(), one(), two()] == [1, 2, 1, 2]
+    stored.delete_memoized(one)
+    assert [one(), two()] == [1, 2]
+    # Nor those of one that is gone.
+    for number in range(3, 10):
+        assert make(number)() == number
+
+
+def test_functions_that_are_made_again_and_hold_nothing_share_their_answers(stored: Cache) -> None:
+    def make() -> Any:
+        @stored.memoize(60)
+        def answer(seen: list[int], number: int = 1) -> list[int]:
+            return [*seen, number]
+
+        return answer
+
+    one, two = make(), make()
+    one([1])
+    two([1])
+    (counters,) = stored.stats()["functions"].values()
+    assert (counters["misses"], counters["hits"]) == (1, 1)
+
+
 def test_deleting_what_is_not_memoized(stored: Cache) -> None:
     with pytest.raises(TypeError, match="not memoized"):
         stored.delete_memoized(len)
