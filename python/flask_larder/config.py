@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from . import durations
@@ -84,7 +85,7 @@ def merged(
                 "no CACHE_TYPE is set: answers are kept in the memory of each process"
             )
     for name, value in (DEFAULTS | OWN_DEFAULTS).items():
-        config.setdefault(name, list(value) if isinstance(value, list) else value)
+        config.setdefault(name, copy(value))
     return config
 
 

@@ -42,7 +42,8 @@ def rebuilt_request(
         # The attribute has an underscore since Flask 3.1.3, where `session` notes who looks at it.
         place = "_session" if "_session" in vars(context) else "session"
         setattr(context, place, _NoSession())
-        context.request.__class__ = _addressless(type(context.request))
+        request: Any = context.request
+        request.__class__ = _addressless(request.__class__)
         context.request.headers = _KeyedHeaders(context.request.environ, inputs)
         context.request.cookies = _KeyedCookies(cookies)
         with context:
@@ -71,7 +72,8 @@ class _NoSession(dict[str, Any], SessionMixin):
         raise Unkeyed("session")
 
     __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = _refuse
-    get = pop = setdefault = update = keys = values = items = _refuse
+    get = pop = keys = values = items = _refuse
+    setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
 
 
 class _KeyedHeaders(EnvironHeaders):
@@ -86,7 +88,7 @@ class _KeyedHeaders(EnvironHeaders):
             raise Unkeyed(f"the header {key}")
         return super().__getitem__(key)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
-    def get(self, key: str, default: Any = None, type: Any = None) -> Any:
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if key.lower() not in self._keyed:
             raise Unkeyed(f"the header {key}")
         return super().get(key, default, type)

@@ -101,7 +101,7 @@ def _prepared(response_class: type[Response]) -> type[Response] | None:
 def responder(app: Any) -> Callable[[Page], Response]:
     """What makes responses of stored pages, in the application's response class."""
     response_class = app.response_class
-    prepared = _prepared(response_class)
+    prepared: Any = _prepared(response_class)
     if prepared is None:
         return lambda page: response_class(page.body, page.status, page.headers)
     new = object.__new__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from flask import Response
 from flask.ctx import RequestContext
@@ -104,6 +104,6 @@ def _session() -> Any:
     """The session of this request, without touching it; None outside of a request."""
     if not request_ctx:
         return None
-    context = request_ctx._get_current_object()  # type: ignore[attr-defined]
+    context = cast("Any", request_ctx)._get_current_object()
     found: dict[str, Any] = vars(context)
     return found["_session"] if "_session" in found else found.get("session")

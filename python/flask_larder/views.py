@@ -112,11 +112,12 @@ class View(Decorated):
         elif "%s" not in prefix:
             text = prefix
         source = source_of(self, self.options.source_check)
-        if source is not None:
-            path = _native.current_request()
-            text = text if text is not None else prefix % (path.path if path else "")
-            text += source
-        return text
+        if source is None:
+            return text
+        if text is None:
+            request = _native.current_request()
+            text = str(prefix).replace("%s", request.path if request is not None else "")
+        return text + source
 
     def readable_key(
         self, *args: Any, path: str | None = None, query_args: Any = None, **kwargs: Any
@@ -211,6 +212,11 @@ class View(Decorated):
         if custom or source or not self.cache.dialect.careful:
             return None
         return self.rule, responder(self.cache._app())
+
+    def starts(self) -> tuple[str, ...]:
+        """How the keys that people know of this view begin."""
+        prefix = self.options.key_prefix
+        return (prefix.partition("%s")[0],) if isinstance(prefix, str) else ()
 
     def answers_to(self, key: str, request: Any) -> bool:
         """Whether `key` is what people call this view's answer to this request."""
