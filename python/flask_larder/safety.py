@@ -105,5 +105,4 @@ def _session() -> Any:
     if not request_ctx:
         return None
     context = cast("Any", request_ctx)._get_current_object()
-    found: dict[str, Any] = vars(context)
-    return found["_session"] if "_session" in found else found.get("session")
+    return context._session if hasattr(context, "_session") else context.session

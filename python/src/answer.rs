@@ -45,16 +45,22 @@ impl Answer {
         let permit = |permit| Py::new(py, Permit::new(permit, blocks)).map(Some);
         Ok(match lookup {
             Lookup::Hit(hit) => Self::hit(py, "hit", &hit)?,
-            Lookup::Stale(hit, right) => {
-                Self { permit: permit(right)?, ..Self::hit(py, "stale", &hit)? }
-            }
-            Lookup::Miss(right) => Self { permit: permit(right)?, ..Self::plain("miss") },
-            Lookup::Pass(reason) => {
-                Self { reason: Some(reason.to_string()), ..Self::plain("pass") }
-            }
-            Lookup::Failed(failure) => {
-                Self { error: Some(raised(py, &failure)), ..Self::plain("failed") }
-            }
+            Lookup::Stale(hit, right) => Self {
+                permit: permit(right)?,
+                ..Self::hit(py, "stale", &hit)?
+            },
+            Lookup::Miss(right) => Self {
+                permit: permit(right)?,
+                ..Self::plain("miss")
+            },
+            Lookup::Pass(reason) => Self {
+                reason: Some(reason.to_string()),
+                ..Self::plain("pass")
+            },
+            Lookup::Failed(failure) => Self {
+                error: Some(raised(py, &failure)),
+                ..Self::plain("failed")
+            },
         })
     }
 
@@ -109,7 +115,9 @@ fn raised(py: Python<'_>, failure: &Failure) -> Py<PyAny> {
     let error: &(dyn std::error::Error + 'static) = &**failure;
     match error.downcast_ref::<Raised>() {
         Some(raised) => raised.0.clone_ref(py),
-        None => PyRuntimeError::new_err(failure.to_string()).into_value(py).into_any(),
+        None => PyRuntimeError::new_err(failure.to_string())
+            .into_value(py)
+            .into_any(),
     }
 }
 
@@ -125,11 +133,19 @@ pub(crate) struct Permit {
 impl Permit {
     fn new(permit: CorePermit, blocks: bool) -> Self {
         let number = permit.load().number();
-        Self { permit: Mutex::new(Some(permit)), blocks, number }
+        Self {
+            permit: Mutex::new(Some(permit)),
+            blocks,
+            number,
+        }
     }
 
     fn take(&self) -> PyResult<CorePermit> {
-        let taken = self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self
+            .permit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         taken.ok_or_else(|| PyRuntimeError::new_err("the permit was settled already"))
     }
 }
@@ -149,7 +165,9 @@ impl Permit {
     #[getter]
     fn has_previous(&self) -> bool {
         let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
-        permit.as_ref().is_some_and(|permit| permit.previous().is_some())
+        permit
+            .as_ref()
+            .is_some_and(|permit| permit.previous().is_some())
     }
 
     /// Stores what was loaded in `seconds`, and hands it to everyone who waits.
@@ -160,7 +178,9 @@ impl Permit {
         policy: &Policy,
         seconds: f64,
     ) -> PyResult<Outcome> {
-        self.settle(py, value, seconds, |permit, value| permit.store(value, &policy.0))
+        self.settle(py, value, seconds, |permit, value| {
+            permit.store(value, &policy.0)
+        })
     }
 
     /// Stores a value that stands in for one that could not be loaded, for the throttle only.
@@ -170,7 +190,9 @@ impl Permit {
         value: &Bound<'_, PyAny>,
         policy: &Policy,
     ) -> PyResult<Outcome> {
-        self.settle(py, value, 0.0, |permit, value| permit.stand_in(value, &policy.0))
+        self.settle(py, value, 0.0, |permit, value| {
+            permit.stand_in(value, &policy.0)
+        })
     }
 
     /// The answer is not to be stored and not to be shared. `reason` is one of the engine's names,
@@ -187,15 +209,20 @@ impl Permit {
         let failure: Failure = Arc::new(Raised(error));
         match run(py, self.blocks, permit.fail(failure))? {
             Settled::Serve(hit) => Answer::hit(py, "hit", &hit),
-            Settled::Raise(failure) => {
-                Ok(Answer { error: Some(raised(py, &failure)), ..Answer::plain("failed") })
-            }
+            Settled::Raise(failure) => Ok(Answer {
+                error: Some(raised(py, &failure)),
+                ..Answer::plain("failed")
+            }),
         }
     }
 
     /// Gives the permit back unused: one of those who wait loads instead.
     fn drop(&self) {
-        let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let permit = self
+            .permit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         drop(permit);
     }
 }
@@ -211,7 +238,9 @@ impl Permit {
     where
         F: Future<Output = Stored> + Send,
     {
-        let permit = self.take()?.took(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        let permit = self
+            .take()?
+            .took(Duration::try_from_secs_f64(seconds).unwrap_or_default());
         let value = match PyValue::keep(value) {
             Ok(value) => value,
             Err(not_kept) => {
@@ -259,6 +288,11 @@ fn reason_named(text: &str) -> Reason {
 
 /// The chain of open loads that Python carries in a context variable, innermost first.
 pub(crate) fn chain_of(numbers: &[u64]) -> Chain {
-    let loads = numbers.iter().rev().filter_map(|&number| NonZeroU64::new(number));
-    loads.fold(Chain::empty(), |chain, number| chain.and(LoadId::from_number(number)))
+    let loads = numbers
+        .iter()
+        .rev()
+        .filter_map(|&number| NonZeroU64::new(number));
+    loads.fold(Chain::empty(), |chain, number| {
+        chain.and(LoadId::from_number(number))
+    })
 }

@@ -44,10 +44,18 @@ impl ProcessClock {
     /// stop a program.
     fn followed_now(&self) -> Timestamp {
         let seconds = Python::attach(|py| {
-            let clock = self.lock().seconds.as_ref().map(|clock| clock.clone_ref(py))?;
+            let clock = self
+                .lock()
+                .seconds
+                .as_ref()
+                .map(|clock| clock.clone_ref(py))?;
             clock.call0(py).ok()?.extract::<f64>(py).ok()
         });
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates"
+        )]
         seconds.map_or_else(
             || self.machine.now(),
             |seconds| Timestamp::from_millis((seconds * 1000.0).round() as u64),
@@ -57,7 +65,11 @@ impl ProcessClock {
 
 impl Clock for ProcessClock {
     fn now(&self) -> Timestamp {
-        if self.followed.load(Ordering::Relaxed) { self.followed_now() } else { self.machine.now() }
+        if self.followed.load(Ordering::Relaxed) {
+            self.followed_now()
+        } else {
+            self.machine.now()
+        }
     }
 
     fn wake_at(&self, at: Timestamp, waker: Waker) -> AlarmId {
@@ -105,7 +117,10 @@ fn clock_moved() {
 
 /// The time now, by the clock that the engines follow, in seconds since the epoch.
 #[pyfunction]
-#[expect(clippy::cast_precision_loss, reason = "exact for the next 285,000 years")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact for the next 285,000 years"
+)]
 fn now() -> f64 {
     CLOCK.now().as_millis() as f64 / 1000.0
 }

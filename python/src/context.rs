@@ -20,12 +20,21 @@ impl Source {
     fn find(py: Python<'_>, variable: &str, fallback: &str) -> PyResult<Self> {
         let globals = py.import("flask.globals")?;
         let variable = globals.getattr(variable).ok().filter(|found| {
-            found.get_type().name().is_ok_and(|name| name == "ContextVar")
+            found
+                .get_type()
+                .name()
+                .is_ok_and(|name| name == "ContextVar")
         });
-        let get = variable.map(|variable| variable.getattr("get")).transpose()?;
+        let get = variable
+            .map(|variable| variable.getattr("get"))
+            .transpose()?;
         let none = PyTuple::new(py, [py.None()])?.unbind();
         let fallback = py.import("flask_larder._context")?.getattr(fallback)?;
-        Ok(Self { get: get.map(Bound::unbind), none, fallback: fallback.unbind() })
+        Ok(Self {
+            get: get.map(Bound::unbind),
+            none,
+            fallback: fallback.unbind(),
+        })
     }
 
     /// The attribute `name` of the context, or `None` where there is no context.
@@ -60,7 +69,9 @@ pub(crate) fn current_app(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> 
 /// The request that is being answered.
 pub(crate) fn current_request(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let find = || Source::find(py, "_cv_request", "current_request");
-    REQUEST.get_or_try_init(py, find)?.read(py, intern!(py, "request"))
+    REQUEST
+        .get_or_try_init(py, find)?
+        .read(py, intern!(py, "request"))
 }
 
 /// The application whose context is pushed, or `None`.

@@ -1,8 +1,11 @@
 //! One cache, as Python sees it: direct use by text, lookups by key.
 
+use std::sync::Arc;
 
 use larder_core::store::{Memory, Null, Removal};
-use larder_core::{AnyStore, Cache, ErrorKind, Event, Kind, Pattern, Store, Tag, Value};
+use larder_core::{
+    AnyStore, Cache, Entry, ErrorKind, Event, Freshness, Kind, Pattern, Store, Tag, Value,
+};
 use larder_redis::Redis;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -14,6 +17,7 @@ use crate::clock::process_clock;
 use crate::codec::PyCodec;
 use crate::key::{Key, named, text_of};
 use crate::policy::{Policy, span};
+use crate::stats::FunctionStats;
 use crate::value::PyValue;
 use crate::waiting::{Pending, run};
 
@@ -45,7 +49,9 @@ impl Engine {
     ) -> Self {
         let store = store.into();
         let blocks = store.may_block();
-        let builder = Cache::builder(store).clock(process_clock()).max_value(max_value);
+        let builder = Cache::builder(store)
+            .clock(process_clock())
+            .max_value(max_value);
         let cache = match on_event {
             Some(callback) => builder.observer(move |event: &Event<'_>| tell(&callback, event)),
             None => builder,
@@ -76,9 +82,11 @@ impl Engine {
 fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
     let (name, key, detail) = match event {
         Event::StoreFailed(error) => ("store-failed", None, error.to_string()),
-        Event::LoadFailed { key, hidden: true, error } => {
-            ("load-failed", Some(*key), error.to_string())
-        }
+        Event::LoadFailed {
+            key,
+            hidden: true,
+            error,
+        } => ("load-failed", Some(*key), error.to_string()),
         Event::Fenced(key) => ("fenced", Some(*key), String::new()),
         Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
         _ => return,
@@ -118,6 +126,7 @@ impl Engine {
     /// Entries in Redis or Valkey. `secret` seals them; `deadline` is how many seconds one operation
     /// may take. Building it does not connect.
     #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
     #[pyo3(signature = (url, *, namespace, secret=None, deadline=None, max_value, on_event=None))]
     fn redis(
         url: String,
@@ -135,7 +144,9 @@ impl Engine {
         if let Some(seconds) = deadline {
             builder = builder.deadline(span("deadline", seconds)?);
         }
-        let store = builder.build(PyCodec::new(secret.is_some())).map_err(raise)?;
+        let store = builder
+            .build(PyCodec::new(secret.is_some()))
+            .map_err(raise)?;
         Ok(Self::build(AnyStore::new(store), max_value, on_event))
     }
 
@@ -192,12 +203,35 @@ impl Engine {
     ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
         let key = named(key)?;
         let entry = match self.cache.store().as_memory() {
-            Some(memory) => memory.read(&key).filter(|entry| {
-                entry.meta.freshness(self.cache.clock().now()) == larder_core::Freshness::Fresh
-            }),
+            Some(memory) => memory
+                .read(&key)
+                .filter(|entry| entry.meta.freshness(self.cache.clock().now()) == Freshness::Fresh),
             None => self.run(py, self.cache.get_entry(&key))?,
         };
         entry.map(|entry| Ok((entry.value.give(py)?,))).transpose()
+    }
+
+    /// What `get` answers, counted as a hit of the function that `stats` belong to. `None` also where
+    /// the store is outside the process: there a lookup takes the one trip that there should be.
+    fn hit<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Key,
+        stats: &FunctionStats,
+    ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
+        let Some(memory) = self.cache.store().as_memory() else {
+            return Ok(None);
+        };
+        let started = stats.start();
+        let now = self.cache.clock().now();
+        let entry = memory.read(&key.0);
+        let fresh = |entry: &Arc<Entry<PyValue>>| entry.meta.freshness(now) == Freshness::Fresh;
+        let Some(entry) = entry.filter(fresh) else {
+            return Ok(None);
+        };
+        let value = entry.value.give(py)?;
+        stats.hit(entry.meta.cost, started);
+        Ok(Some((value,)))
     }
 
     /// The fresh values of these keys: tuples of one, or `None`, in their order.
@@ -228,7 +262,10 @@ impl Engine {
         let key = named(key)?;
         let mut found = self.run(py, self.cache.variants(&key))?;
         found.sort_by_key(|(key, _)| !key.is_base());
-        found.iter().map(|(_, entry)| entry.value.give(py)).collect()
+        found
+            .iter()
+            .map(|(_, entry)| entry.value.give(py))
+            .collect()
     }
 
     /// Stores a value, whatever is there.
@@ -331,13 +368,20 @@ impl Engine {
 
     /// The texts of the keys that people chose, where the store can list them; else `None`.
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
-        let Some(memory) = self.cache.store().as_memory() else { return Ok(None) };
-        let mut keys: Vec<larder_core::Key> =
-            memory.keys().iter().map(larder_core::Key::base_key).collect();
+        let Some(memory) = self.cache.store().as_memory() else {
+            return Ok(None);
+        };
+        let mut keys: Vec<larder_core::Key> = memory
+            .keys()
+            .iter()
+            .map(larder_core::Key::base_key)
+            .collect();
         keys.sort_unstable();
         keys.dedup();
         let user = keys.iter().filter(|key| key.kind() == Kind::User);
-        user.map(|key| text_of(py, key)).collect::<PyResult<_>>().map(Some)
+        user.map(|key| text_of(py, key))
+            .collect::<PyResult<_>>()
+            .map(Some)
     }
 
     /// Forgets the loads under way: for a child process, whose parent goes on with them.
@@ -349,7 +393,10 @@ impl Engine {
     fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let size = self.cache.store().size();
         let dict = PyDict::new(py);
-        dict.set_item(intern!(py, "store"), Store::<PyValue>::name(self.cache.store()))?;
+        dict.set_item(
+            intern!(py, "store"),
+            Store::<PyValue>::name(self.cache.store()),
+        )?;
         dict.set_item(intern!(py, "entries"), size.entries)?;
         dict.set_item(intern!(py, "bytes"), size.bytes)?;
         dict.set_item(intern!(py, "evicted"), size.evicted)?;
@@ -360,4 +407,3 @@ impl Engine {
         format!("<Engine {}>", Store::<PyValue>::name(self.cache.store()))
     }
 }
-

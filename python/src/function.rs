@@ -49,7 +49,11 @@ enum Rule {
 impl CachedFunction {
     #[new]
     fn new(answer: Py<PyAny>) -> Self {
-        Self { answer, plan: Mutex::new(None), make_cache_key: Mutex::new(None) }
+        Self {
+            answer,
+            plan: Mutex::new(None),
+            make_cache_key: Mutex::new(None),
+        }
     }
 
     #[pyo3(signature = (*args, **kwargs))]
@@ -59,7 +63,11 @@ impl CachedFunction {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let plan = self
+            .plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(plan) = plan
             && let Some(value) = plan.hit(py, args, kwargs)?
         {
@@ -88,7 +96,10 @@ impl CachedFunction {
     /// What makes the key of a call, for people to read and to replace.
     #[getter]
     fn make_cache_key(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let place = self.make_cache_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = self
+            .make_cache_key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         place.as_ref().map(|function| function.clone_ref(py))
     }
 
@@ -97,7 +108,10 @@ impl CachedFunction {
     #[setter]
     fn set_make_cache_key(&self, function: Py<PyAny>) {
         self.disarm();
-        let mut place = self.make_cache_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self
+            .make_cache_key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let old = place.replace(function);
         drop(place);
         drop(old);
@@ -116,6 +130,10 @@ impl CachedFunction {
 
     /// Lets hits of `rule` (a `Signature` or a `ViewKey`) in `engine` be answered without Python, for
     /// callers in the context of `app`. Answers whether that is possible: it is for a memory store.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call for each function and store"
+    )]
     fn arm(
         &self,
         engine: &Engine,
@@ -124,7 +142,9 @@ impl CachedFunction {
         stats: Py<FunctionStats>,
         respond: Py<PyAny>,
     ) -> PyResult<bool> {
-        let Some(memory) = engine.cache.store().as_memory() else { return Ok(false) };
+        let Some(memory) = engine.cache.store().as_memory() else {
+            return Ok(false);
+        };
         let rule = if let Ok(signature) = rule.cast::<Signature>() {
             Rule::Function(signature.clone().unbind())
         } else if let Ok(view) = rule.cast::<ViewKey>() {
@@ -133,7 +153,14 @@ impl CachedFunction {
             return Err(PyTypeError::new_err("rule is a Signature or a ViewKey"));
         };
         let clock = Arc::clone(engine.cache.clock());
-        let plan = Plan { memory: memory.clone(), clock, app, rule, stats, respond };
+        let plan = Plan {
+            memory: memory.clone(),
+            clock,
+            app,
+            rule,
+            stats,
+            respond,
+        };
         self.set_plan(Some(Arc::new(plan)));
         Ok(true)
     }
@@ -173,7 +200,9 @@ impl Plan {
                 Err(_) => return Ok(None),
             },
             Rule::View(view) => {
-                let Some(request) = current_request(py)? else { return Ok(None) };
+                let Some(request) = current_request(py)? else {
+                    return Ok(None);
+                };
                 let environ = environ_of(&request)?;
                 if !may_be_cached(&environ)? {
                     return Ok(None);
@@ -181,7 +210,9 @@ impl Plan {
                 view.get().key_in(&request, &environ, None)?
             }
         };
-        let Some(entry) = self.fresh(&key) else { return Ok(None) };
+        let Some(entry) = self.fresh(&key) else {
+            return Ok(None);
+        };
         let value = entry.value.give(py)?;
         stats.hit(entry.meta.cost, started);
         if value.is_exact_instance_of::<Page>() {
@@ -200,7 +231,9 @@ impl Plan {
 /// credentials.
 fn may_be_cached(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
     let py = environ.py();
-    let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else { return Ok(false) };
+    let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else {
+        return Ok(false);
+    };
     let safe = matches!(method.cast::<PyString>()?.to_str()?, "GET" | "HEAD");
     Ok(safe && !environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?)
 }

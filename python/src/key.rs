@@ -66,7 +66,9 @@ fn bytes_of<'a>(text: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
         return Ok(Cow::Owned(bytes.as_bytes().to_vec()));
     }
     let kind = text.get_type().qualname()?;
-    Err(PyTypeError::new_err(format!("a key is a str, not {kind} (use str(...) on it)")))
+    Err(PyTypeError::new_err(format!(
+        "a key is a str, not {kind} (use str(...) on it)"
+    )))
 }
 
 /// The engine's key that `text` names.
@@ -82,10 +84,7 @@ pub(crate) fn named(text: &Bound<'_, PyAny>) -> PyResult<larder_core::Key> {
 }
 
 /// What people see of a key.
-pub(crate) fn text_of<'py>(
-    py: Python<'py>,
-    key: &larder_core::Key,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn text_of<'py>(py: Python<'py>, key: &larder_core::Key) -> PyResult<Bound<'py, PyAny>> {
     let mut text = Vec::new();
     if key.kind() == Kind::Memoize {
         text.extend_from_slice(MEMOIZE);

@@ -15,7 +15,9 @@ pub struct Policy(pub(crate) larder_core::Policy);
 /// A span of seconds, from 0 upwards.
 pub(crate) fn span(name: &str, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        PyValueError::new_err(format!("{name} is {seconds} seconds (use a number from 0 upwards)"))
+        PyValueError::new_err(format!(
+            "{name} is {seconds} seconds (use a number from 0 upwards)"
+        ))
     })
 }
 
@@ -55,7 +57,10 @@ impl Policy {
     #[pyo3(signature = (names, functions=Vec::new()))]
     fn tagged(&self, names: Vec<String>, functions: Vec<String>) -> Self {
         let mut policy = self.0.clone();
-        let tags = names.iter().map(Tag::new).chain(functions.iter().map(Tag::function));
+        let tags = names
+            .iter()
+            .map(Tag::new)
+            .chain(functions.iter().map(Tag::function));
         for tag in tags {
             policy.tags = policy.tags.with(tag);
         }

@@ -145,7 +145,10 @@ impl Default {
             || value.is_exact_instance_of::<pyo3::types::PyFloat>()
             || value.is_exact_instance_of::<pyo3::types::PyBytes>();
         let written = fixed && arguments::write(&mut writer, value).is_ok();
-        Self { value: value.clone().unbind(), written: written.then_some(writer) }
+        Self {
+            value: value.clone().unbind(),
+            written: written.then_some(writer),
+        }
     }
 }
 
@@ -162,7 +165,7 @@ impl Signature {
         for parameter in &self.keyword_only {
             used += usize::from(parameter.write(py, &mut writer, None, kwargs)?);
         }
-        self.write_more(py, &mut writer, args, kwargs, used)?;
+        self.write_more(&mut writer, args, kwargs, used)?;
         if let Some(salt) = &self.salt {
             writer.text(salt);
         }
@@ -170,7 +173,11 @@ impl Signature {
         base.extend_from_slice(self.namespace.as_bytes());
         base.push(b'/');
         base.extend_from_slice(&hex(writer.digest()));
-        Ok(larder_core::Key::assemble(Kind::Memoize, &base, writer.as_bytes()))
+        Ok(larder_core::Key::assemble(
+            Kind::Memoize,
+            &base,
+            writer.as_bytes(),
+        ))
     }
 
     /// Writes the parameters that have a position; answers how many names were used for them.
@@ -193,7 +200,6 @@ impl Signature {
     /// Writes what only `*args` and `**kwargs` take.
     fn write_more(
         &self,
-        py: Python<'_>,
         writer: &mut KeyWriter,
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
@@ -220,7 +226,7 @@ impl Signature {
         let mut members = Vec::new();
         for (name, value) in kwargs.into_iter().flatten() {
             let known = |p: &Parameter| {
-                !p.positional && p.name.bind(py).as_any().eq(&name).unwrap_or(false)
+                !p.positional && p.name.bind(args.py()).as_any().eq(&name).unwrap_or(false)
             };
             if !self.named.iter().any(known) && !self.keyword_only.iter().any(known) {
                 let (mut key, mut member) = (KeyWriter::new(), KeyWriter::new());

@@ -38,7 +38,8 @@ fn nanos(span: Duration) -> u64 {
 impl FunctionStats {
     /// Starts a hit; the time only for one that is sampled.
     pub(crate) fn start(&self) -> Option<Instant> {
-        (self.hits.load(Ordering::Relaxed) % SAMPLE == 0).then(Instant::now)
+        let hits = self.hits.load(Ordering::Relaxed);
+        hits.is_multiple_of(SAMPLE).then(Instant::now)
     }
 
     /// Counts a hit that spared a load of `cost`.
@@ -69,13 +70,19 @@ impl FunctionStats {
         }
         self.hit(Duration::try_from_secs_f64(cost).unwrap_or_default(), None);
         add(&self.sampled, 1);
-        add(&self.sampled_nanos, nanos(Duration::try_from_secs_f64(seconds).unwrap_or_default()));
+        add(
+            &self.sampled_nanos,
+            nanos(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        );
     }
 
     /// Counts a load of `seconds` that brought a value of `weight` bytes.
     fn count_load(&self, seconds: f64, weight: u64) {
         add(&self.misses, 1);
-        add(&self.load_nanos, nanos(Duration::try_from_secs_f64(seconds).unwrap_or_default()));
+        add(
+            &self.load_nanos,
+            nanos(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        );
         add(&self.bytes, weight);
     }
 
@@ -112,7 +119,11 @@ impl FunctionStats {
         dict.set_item("hit_seconds", hit_seconds)?;
         dict.set_item("bytes", get(&self.bytes))?;
         dict.set_item("seconds_saved", seconds(&self.saved_nanos) - hit_seconds)?;
-        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let passes = self
+            .passes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         dict.set_item("passes", passes)?;
         Ok(dict.into_any().unbind())
     }

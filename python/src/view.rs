@@ -40,7 +40,11 @@ impl ViewKey {
     #[new]
     #[pyo3(signature = (before, after, *, host=false, query=false, headers=Vec::new(),
         cookies=Vec::new(), parameters=Vec::new(), values=Vec::new(), identity=None))]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "keywords")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "keywords"
+    )]
     fn new(
         before: String,
         after: Option<String>,
@@ -57,7 +61,17 @@ impl ViewKey {
             written.text("view").text(&identity);
         }
         let identity = written;
-        Self { before, after, host, query, headers, cookies, parameters, values, identity }
+        Self {
+            before,
+            after,
+            host,
+            query,
+            headers,
+            cookies,
+            parameters,
+            values,
+            identity,
+        }
     }
 
     /// The key of `request`; of `base` instead of the prefix and the path, if it is given.
@@ -82,7 +96,11 @@ impl ViewKey {
     ) -> PyResult<CoreKey> {
         let variant = self.variant(request, environ)?;
         if let Some(base) = base {
-            return Ok(CoreKey::assemble(Kind::User, base.as_bytes(), variant.as_bytes()));
+            return Ok(CoreKey::assemble(
+                Kind::User,
+                base.as_bytes(),
+                variant.as_bytes(),
+            ));
         }
         let Some(after) = &self.after else {
             let base = self.before.as_bytes();
@@ -138,7 +156,8 @@ impl ViewKey {
         }
         for value in &self.values {
             let value = value.bind(py).call0()?;
-            arguments::write(rule::value(&mut writer, "value"), &value).map_err(arguments::Unkeyable::into_py_err)?;
+            arguments::write(rule::value(&mut writer, "value"), &value)
+                .map_err(arguments::Unkeyable::into_py_err)?;
         }
         Ok(writer)
     }
@@ -146,7 +165,9 @@ impl ViewKey {
 
 /// The WSGI environment of a request.
 pub(crate) fn environ_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    Ok(request.getattr(intern!(request.py(), "environ"))?.cast_into::<PyDict>()?)
+    Ok(request
+        .getattr(intern!(request.py(), "environ"))?
+        .cast_into::<PyDict>()?)
 }
 
 /// The bytes of a text, lone surrogates included.
@@ -196,7 +217,10 @@ fn wire<'py>(
     name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Wire<'py>>> {
     let found = environ.get_item(name)?;
-    Ok(found.map(Bound::cast_into::<PyString>).transpose()?.map(Wire))
+    Ok(found
+        .map(Bound::cast_into::<PyString>)
+        .transpose()?
+        .map(Wire))
 }
 
 /// The bytes of a text that may be absent; none where it is.
@@ -208,8 +232,14 @@ fn bytes_of<'a>(text: Option<&'a Wire<'_>>) -> PyResult<Cow<'a, [u8]>> {
 /// of the reason to leave the cache alone, or `None`. `keyed` says that the key tells users apart.
 #[pyfunction]
 fn askable(method: &str, authorization: bool, keyed: bool) -> Option<String> {
-    let fields: &[(&str, &str)] = if authorization { &[("authorization", "")] } else { &[] };
-    larder_http::storable::askable(method, fields, &|_| keyed).err().map(|reason| reason.to_string())
+    let fields: &[(&str, &str)] = if authorization {
+        &[("authorization", "")]
+    } else {
+        &[]
+    };
+    larder_http::storable::askable(method, fields, &|_| keyed)
+        .err()
+        .map(|reason| reason.to_string())
 }
 
 /// Why an answer with these headers must not be given to anybody else, or `None`. `keyed` are the

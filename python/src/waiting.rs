@@ -123,11 +123,17 @@ impl Pending {
     where
         F: Future<Output = PyResult<Py<PyAny>>> + Send + 'static,
     {
-        Self { work: Mutex::new(Some(Box::pin(future))), blocks }
+        Self {
+            work: Mutex::new(Some(Box::pin(future))),
+            blocks,
+        }
     }
 
     fn take(&self) -> Option<Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -139,7 +145,9 @@ impl Pending {
         let waker: Waker = Arc::new(Call(wake)).into();
         // Taken out while it is polled: whoever cancels meanwhile finds nothing, and the end of the
         // poll drops what nobody wants any more.
-        let Some(mut work) = self.take() else { return Ok(Some((py.None(),))) };
+        let Some(mut work) = self.take() else {
+            return Ok(Some((py.None(),)));
+        };
         let mut poll = || work.as_mut().poll(&mut Context::from_waker(&waker));
         match if self.blocks { py.detach(poll) } else { poll() } {
             Poll::Ready(result) => result.map(|value| Some((value,))),
