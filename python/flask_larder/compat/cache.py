@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from werkzeug.exceptions import HTTPException
 
 from .. import backends as own
-from .._native import Page
+from .._native import CachedFunction, Page
 from ..cache import Cache as SafeCache
 from ..decorated import Decorated
 from ..dialect import COMPAT
@@ -28,6 +28,7 @@ from .backends.rediscache import RedisCache
 from .building import backend_of, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
+from .quick import Answered
 from .views import CompatView, base_tag
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ R = TypeVar("R")
 
 _PROXIES = ("get", "set", "has", "get_many", "set_many")
 """The methods that decorated functions go through; whoever replaces one sees every call."""
+
+_NOTICED = frozenset(("hash_method", "source_check", "enable_signals", *_PROXIES))
 
 
 class Cache(SafeCache):
@@ -107,6 +110,17 @@ class Cache(SafeCache):
         replaced = not vars(self).keys().isdisjoint(_PROXIES)
         return replaced or _overrides(type(self)) or _overrides_store(type(backend))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        # What is answered at once must take notice of whatever people change here.
+        if name in _NOTICED and "_decorated" in vars(self):
+            self._disarm()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in _NOTICED:
+            self._disarm()
+
     # Direct use.
 
     def get(self, key: Any) -> Any:
@@ -159,11 +173,28 @@ class Cache(SafeCache):
         load = decorated.loading(plain) if isinstance(decorated, CompatView) else plain
         raises = isinstance(decorated, CompatView)
 
+        assert isinstance(decorated, CompatView | CompatFunction)
+        keeps_none = decorated.keeps_none
+
+        def answer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answered:
+            found = decorated.plain_hit(args, kwargs)
+            return Answered(run(decorated.steps(args, kwargs), load) if found is None else found[0])
+
+        native: Any = CachedFunction(answer)
+        decorated._native = native
+
         # A plain function, as people expect of what they decorated: it is a method in a class, and
         # its attributes are copied by other decorators.
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            value = run(decorated.steps(args, kwargs), load)
+            if made.make_cache_key is make_cache_key:
+                value = native(*args, **kwargs)
+                if type(value) is Answered:
+                    value = value.value
+                elif value is None and not keeps_none:
+                    value = run(decorated.steps(args, kwargs), load)
+            else:
+                value = run(decorated.steps(args, kwargs), load)
             if raises and isinstance(value, HTTPException):
                 raise value
             return value

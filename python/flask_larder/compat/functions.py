@@ -14,12 +14,13 @@ from ..functions import Function, FunctionOptions
 from ..steps import Steps
 from . import utils
 from .gates import ClassicGate, OwnGate
+from .quick import Quick
 
 if TYPE_CHECKING:
     from .cache import Cache
 
 
-class CompatFunction(Function):
+class CompatFunction(Quick, Function):
     """One memoized function.
 
     A version is stored for each function, and one for each instance of a method; they are part of

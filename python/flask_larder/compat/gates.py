@@ -54,17 +54,17 @@ class OwnGate:
     """The engine, with Flask-Caching's rules about None."""
 
     def __init__(self, engine: Engine, decorated: Settled) -> None:
-        self._engine = engine
+        self.engine = engine
         self._decorated = decorated
         self.blocks = engine.blocks
 
     def lookup(self, key: Key, policy: Policy, chain: tuple[int, ...]) -> Any:
         """What to do about `key` now."""
-        return self._seen(key, policy, self._engine.lookup(key, policy, list(chain)))
+        return self._seen(key, policy, self.engine.lookup(key, policy, list(chain)))
 
     def lookup_soon(self, key: Key, policy: Policy, chain: tuple[int, ...]) -> Soon:
         """As `lookup`, for a greenlet that waits while others run."""
-        pending = self._engine.lookup_soon(key, policy, list(chain))
+        pending = self.engine.lookup_soon(key, policy, list(chain))
         return Soon(pending, lambda answer: self._seen(key, policy, answer))
 
     def _seen(self, key: Key, policy: Policy, answer: Answer) -> Any:
@@ -72,12 +72,12 @@ class OwnGate:
         if is_none and not self._decorated.keeps_none:
             if answer.permit is not None:
                 answer.permit.drop()
-            answer = self._engine.refresh(key, policy)
+            answer = self.engine.refresh(key, policy)
         return self._with_permit(answer)
 
     def refresh(self, key: Key, policy: Policy) -> Any:
         """A permit to load `key`, whatever is stored."""
-        return self._with_permit(self._engine.refresh(key, policy))
+        return self._with_permit(self.engine.refresh(key, policy))
 
     def _with_permit(self, answer: Answer) -> Any:
         if answer.permit is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import inspect
 import math
-import re
 import sys
 import uuid
 from collections import OrderedDict
@@ -39,8 +38,8 @@ VERSION_TIMEOUT = 0
 _ABSENT: Any = object()
 
 
-_NOT_IN_NAMES = re.compile(r"[\x00-\xff]")
-_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")
+_NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_."
+_NOT_IN_NAMES = dict.fromkeys(c for c in range(0x100) if chr(c) not in _NAME_CHARACTERS)
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -101,7 +100,7 @@ def get_id(obj: Any) -> str:
 
 
 def _named(text: str) -> str:
-    return _NOT_IN_NAMES.sub(lambda m: m[0] if m[0] in _NAME_CHARACTERS else "", text)
+    return text.translate(_NOT_IN_NAMES)
 
 
 def instance_of(f: Callable[..., Any], args: tuple[Any, ...] | None = None) -> Any:

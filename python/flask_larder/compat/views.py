@@ -13,7 +13,7 @@ from flask import Response, current_app, url_for
 from werkzeug.exceptions import HTTPException
 
 from .. import _native, safety
-from .._native import Key, Policy
+from .._native import Key, Policy, ViewKey
 from ..decorated import Uncached
 from ..steps import Steps
 from ..vary import Inputs
@@ -21,6 +21,7 @@ from ..views import View, ViewOptions
 from . import utils
 from .backends.rediscache import RedisCache
 from .gates import ClassicGate, OwnGate
+from .quick import Quick
 from .responses import CachedResponse
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _UNSAFE = "larder.compat.unsafe"
 _SHARED_BY_ACCIDENT = ("session", "authorization", "set-cookie", "private", "cookie")
 
 
-class CompatView(View):
+class CompatView(Quick, View):
     """One decorated view, keyed as Flask-Caching keys it."""
 
     cache: Cache
@@ -178,6 +179,14 @@ class CompatView(View):
         backend = self.cache.cache
         if args and isinstance(backend, RedisCache):
             backend.note_variant(self._base(), args[0], timeout)
+
+    def native_rule(self) -> ViewKey | None:
+        options, prefix = self.options, self.options.key_prefix
+        if not isinstance(prefix, str) or prefix.count("%") != prefix.count("%s"):
+            return None
+        source = self.cache.source_check if options.source_check is None else options.source_check
+        more = options.query_string or options.response_hit_indication or options.make_cache_key
+        return None if more or source or prefix.count("%s") > 1 else self.rule
 
     @property
     def by_query(self) -> bool:

@@ -7,12 +7,13 @@ import time
 import warnings
 from collections.abc import Iterator, MutableMapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 
 from ... import backends
-from ..._native import Key, Page, Policy
+from ..._native import Engine, Key, Page, Policy
 from ...responses import respond
 from .base import BaseCache
 
@@ -54,10 +55,14 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
             ignore_delete_many_errors = ignore_errors
         self._serializer: BaseSerializer = SimpleSerializer()
         # cachelib makes room before it inserts, and so holds one more than it is told.
-        store = backends.SimpleCache(
-            (threshold or 500) + 1, max_bytes=max_bytes, max_value=max_value, on_event=on_event
+        self._new_engine = partial(
+            Engine.memory,
+            max_entries=(threshold or 500) + 1,
+            max_bytes=max_bytes,
+            max_value=max_value,
+            on_event=on_event,
         )
-        super().__init__(store.engine, 0, ignore_delete_many_errors)
+        super().__init__(self._new_engine(), 0, ignore_delete_many_errors)
         self.default_timeout: Any = default_timeout
 
     @classmethod
@@ -77,9 +82,11 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
 
     @serializer.setter
     def serializer(self, serializer: BaseSerializer) -> None:
-        # What was stored under another serializer cannot be read by this one.
-        self._serializer = serializer
+        # What was stored under another serializer cannot be read by this one, nor be answered by
+        # those who hold on to the engine.
         self.engine.clear()
+        self._serializer = serializer
+        self.engine = self._new_engine()
 
     @property
     def coded(self) -> bool:
