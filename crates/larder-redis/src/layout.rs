@@ -141,7 +141,9 @@ impl Layout {
     /// Whether `name`, which the pattern found, may be such a record: it is none of our own names,
     /// slots apart.
     pub(crate) fn may_be_longer_record(&self, name: &[u8]) -> bool {
-        let rest = name.strip_prefix(self.namespace.as_slice()).unwrap_or_default();
+        let rest = name
+            .strip_prefix(self.namespace.as_slice())
+            .unwrap_or_default();
         rest.len() > 1 && rest[0] != INNER
     }
 }

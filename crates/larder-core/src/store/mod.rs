@@ -8,7 +8,7 @@
 //! # Purges
 //!
 //! Three purges make entries invalid: removing their key, bumping one of their tags, clearing the
-//! store. Each read hands out a [`Fence`](crate::Fence), which says what had been purged by then; each
+//! store. Each read hands out a [`Fence`], which says what had been purged by then; each
 //! entry is written with the fence of the read that its load started from. A store never returns an
 //! entry after a purge that its fence has not seen, however late the entry was written.
 

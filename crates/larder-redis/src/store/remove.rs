@@ -168,7 +168,10 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
 /// Whether this is what a record holds: three numbers.
 fn is_record(text: &[u8]) -> bool {
     let mut parts = text.split(|&byte| byte == b':');
-    let mut number =
-        || parts.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
+    let mut number = || {
+        parts
+            .next()
+            .is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
+    };
     number() && number() && number() && parts.next().is_none()
 }

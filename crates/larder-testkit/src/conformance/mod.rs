@@ -52,7 +52,7 @@ pub trait Runner: Send + Sync {
     fn run<F: Future>(&self, future: F) -> F::Output;
 }
 
-/// Runs futures by [`drive`]: for stores that do not need a runtime.
+/// Runs futures by [`drive`](fn@drive): for stores that do not need a runtime.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Driven;
 
