@@ -1,7 +1,7 @@
 //! Who loads, and who waits: one load for each key in this process.
 //!
-//! The first to ask for a missing key leads: it gets a [`Lead`]. Those who come while it loads follow:
-//! they get a [`Follow`], a future that threads and tasks await alike, for a thread that drives a
+//! The first to ask for a missing key leads: it gets a `Lead`. Those who come while it loads follow:
+//! they get a `Follow`, a future that threads and tasks await alike, for a thread that drives a
 //! future is one more waker on the same list. A flight ends in one of three landings:
 //!
 //! - **shared**: the followers get what the leader got, a value or an error;
@@ -44,7 +44,7 @@ pub(crate) enum Landing<T> {
 /// The flights of one cache. `T` is what a leader shares with its followers.
 pub(crate) struct Flights<T> {
     shards: Box<[Mutex<Table<T>>]>,
-    /// How many flights have landed, by the key's hash: tells a reader that a miss may be out of date.
+    /// How many flights have landed, by the end of the key: tells a reader that a miss may be out of date.
     /// Many, so that one key's landings seldom send the readers of another to the store again.
     landings: Box<[AtomicU64]>,
     hasher: RandomState,
@@ -92,16 +92,18 @@ impl<T: Clone> Flights<T> {
         })
     }
 
-    fn hash(&self, key: &Key) -> usize {
-        self.hasher.hash_one(key) as usize
-    }
-
     fn shard(&self, key: &Key) -> MutexGuard<'_, Table<T>> {
-        lock(&self.shards[self.hash(key) % SHARDS])
+        lock(&self.shards[self.hasher.hash_one(key) as usize % SHARDS])
     }
 
+    /// Every hit comes by here, so the end of the key has to do for a hash.
     fn landings(&self, key: &Key) -> &AtomicU64 {
-        &self.landings[self.hash(key) / SHARDS % LANDINGS]
+        let end = key
+            .as_bytes()
+            .last_chunk()
+            .map_or(0, |end| u64::from_le_bytes(*end));
+        let mixed = end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+        &self.landings[mixed as usize % LANDINGS]
     }
 
     /// How many flights of this key, and of some others, have landed so far.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Cache, Event, Permit, Reason};
 use crate::entry::{Entry, Fence, Freshness};
+use crate::error::Error;
 use crate::flight::{Chain, Follow, Followed, Join, Landing, Lead};
 use crate::key::Key;
 use crate::policy::Policy;
@@ -105,24 +106,34 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         policy: &Policy,
         chain: impl FnOnce() -> Chain + Send,
     ) -> Lookup<V, S> {
-        match self.look(key, policy).await {
-            Err(reason) => Lookup::Pass(reason),
-            Ok(found) => match found.judged {
-                Judged::Serve(hit) => self.serve(key, hit),
-                _ => self.load_or_wait(key, policy, found, chain()).await,
-            },
+        let landed = self.0.flights.landed(key);
+        let mut reading = match self.0.store.get(key, &policy.tags).await {
+            Ok(reading) => reading,
+            Err(error) => return Lookup::Pass(self.store_failed(&error)),
+        };
+        match self.judge(&mut reading) {
+            Judged::Serve(hit) => self.serve(key, hit),
+            judged => {
+                let found = Found {
+                    reading,
+                    judged,
+                    landed,
+                };
+                // In a box, so that a hit does not carry about what only a miss needs.
+                Box::pin(self.load_or_wait(key, policy, found, chain())).await
+            }
         }
     }
 
     /// As [`lookup`](Self::lookup), but never answers from the store: for callers who know that what
     /// is stored is out of date. The permit still falls back on it if the load fails.
     pub async fn refresh(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
-        match self.look(key, policy).await {
-            Err(reason) => Lookup::Pass(reason),
-            Ok(found) => {
+        match self.0.store.get(key, &policy.tags).await {
+            Err(error) => Lookup::Pass(self.store_failed(&error)),
+            Ok(reading) => {
                 self.observe(&Event::Miss(key));
                 let lead = self.0.flights.try_lead(key);
-                Lookup::Miss(self.permit(key, policy, found.reading, lead))
+                Lookup::Miss(self.permit(key, policy, reading, lead))
             }
         }
     }
@@ -131,35 +142,35 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     async fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Reason> {
         let landed = self.0.flights.landed(key);
         match self.0.store.get(key, &policy.tags).await {
-            Ok(reading) => Ok(Found {
-                judged: self.judge(&reading),
+            Ok(mut reading) => Ok(Found {
+                judged: self.judge(&mut reading),
                 reading,
                 landed,
             }),
-            Err(error) => {
-                self.observe(&Event::StoreFailed(&error));
-                Err(Reason::Store(error.to_string().into()))
-            }
+            Err(error) => Err(self.store_failed(&error)),
         }
     }
 
-    /// What the stored entry is good for.
-    fn judge(&self, reading: &Reading<V>) -> Judged<V> {
+    fn store_failed(&self, error: &Error) -> Reason {
+        self.observe(&Event::StoreFailed(error));
+        Reason::Store(error.to_string().into())
+    }
+
+    /// What the stored entry is good for. One to be served leaves the reading.
+    fn judge(&self, reading: &mut Reading<V>) -> Judged<V> {
         let Some(entry) = &reading.entry else {
             return Judged::Load;
         };
         let at = self.0.clock.now();
-        let hit = |served| Hit {
-            entry: Arc::clone(entry),
-            served,
-            at,
+        let hit = |entry, served| Hit { entry, served, at };
+        let served = match entry.meta.freshness(at) {
+            Freshness::Fresh => Served::Fresh,
+            Freshness::Throttled => Served::StaleError,
+            Freshness::Stale => return Judged::Refresh(hit(Arc::clone(entry), Served::Stale)),
+            Freshness::Spare | Freshness::Expired => return Judged::Load,
         };
-        match entry.meta.freshness(at) {
-            Freshness::Fresh => Judged::Serve(hit(Served::Fresh)),
-            Freshness::Throttled => Judged::Serve(hit(Served::StaleError)),
-            Freshness::Stale => Judged::Refresh(hit(Served::Stale)),
-            Freshness::Spare | Freshness::Expired => Judged::Load,
-        }
+        let entry = reading.entry.take();
+        entry.map_or(Judged::Load, |entry| Judged::Serve(hit(entry, served)))
     }
 
     fn serve(&self, key: &Key, hit: Hit<V>) -> Lookup<V, S> {

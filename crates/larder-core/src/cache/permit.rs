@@ -39,7 +39,10 @@ pub enum Settled<V> {
 /// Settle it by one of its methods. Dropping it unsettled (a panic, a cancelled task) lets one of
 /// those who wait for it load in its place; dropping does no I/O. A permit is owned and `Send`: it may
 /// move to a background task, whose end then settles it.
-pub struct Permit<V: Value, S: Store<V>> {
+pub struct Permit<V: Value, S: Store<V>>(Box<Load<V, S>>);
+
+/// In a box, because the answer to a lookup is handed on several times and is most often a hit.
+struct Load<V: Value, S: Store<V>> {
     cache: Cache<V, S>,
     key: Key,
     fence: Fence,
@@ -64,7 +67,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
         let load = lead.as_ref().map_or_else(LoadId::next, Lead::load);
         fence.order = load.number();
         let started = cache.0.clock.now();
-        Self {
+        Self(Box::new(Load {
             cache,
             key,
             fence,
@@ -75,40 +78,40 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             spare: None,
             throttle: Duration::ZERO,
             past_a_leader: false,
-        }
+        }))
     }
 
     pub(super) fn with_spare(mut self, spare: Option<Arc<Entry<V>>>, throttle: Duration) -> Self {
-        self.spare = spare;
-        self.throttle = throttle;
+        self.0.spare = spare;
+        self.0.throttle = throttle;
         self
     }
 
     pub(super) fn past_a_leader(mut self) -> Self {
-        self.past_a_leader = true;
+        self.0.past_a_leader = true;
         self
     }
 
     /// The key to load.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.0.key
     }
 
     /// Names the load, for the [`Chain`](crate::Chain) of what runs under it.
     pub fn load(&self) -> LoadId {
-        self.load
+        self.0.load
     }
 
     /// The value that is stored at present and out of date, if there is one: what a conditional
     /// request starts from.
     pub fn previous(&self) -> Option<&Arc<Entry<V>>> {
-        self.spare.as_ref()
+        self.0.spare.as_ref()
     }
 
     /// Says how long the load took, where the caller measured it more exactly than the clock does.
     #[must_use]
     pub fn took(mut self, cost: Duration) -> Self {
-        self.cost = Some(cost);
+        self.0.cost = Some(cost);
         self
     }
 
@@ -116,9 +119,9 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
     ///
     /// A store that fails is an event and a refusal, never an error: the caller has its value.
     pub async fn store(self, value: V, policy: &Policy) -> Stored {
-        let now = self.cache.0.clock.now();
-        let cost = self.cost.unwrap_or_else(|| now.since(self.started));
-        let share = solo::share(&self.key, now);
+        let now = self.0.cache.0.clock.now();
+        let cost = self.0.cost.unwrap_or_else(|| now.since(self.0.started));
+        let share = solo::share(&self.0.key, now);
         match policy.stamp_with(now, cost, share) {
             Some(meta) => self.put(value, meta).await,
             None => {
@@ -130,47 +133,55 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
 
     /// Stores a value that stands in for one that could not be loaded: for the throttle only.
     pub async fn stand_in(self, value: V, policy: &Policy) -> Stored {
-        let meta = policy.stamp_stand_in(self.cache.0.clock.now());
+        let meta = policy.stamp_stand_in(self.0.cache.0.clock.now());
         self.put(value, meta).await
     }
 
     async fn put(mut self, value: V, meta: Meta) -> Stored {
-        if value.weight() > self.cache.0.max_value {
+        if value.weight() > self.0.cache.0.max_value {
             return self.keep_to_followers(value, meta, Reason::TooLarge);
         }
-        if self.cache.0.overtaken.has(&self.key, self.load.number()) {
+        if self
+            .0
+            .cache
+            .0
+            .overtaken
+            .has(&self.0.key, self.0.load.number())
+        {
             return self.keep_to_followers(value, meta, Reason::Superseded);
         }
-        if self.past_a_leader {
-            let now = self.cache.0.clock.now();
-            self.cache
+        if self.0.past_a_leader {
+            let now = self.0.cache.0.clock.now();
+            self.0
+                .cache
                 .0
                 .overtaken
-                .note(&self.key, self.load.number(), now);
+                .note(&self.0.key, self.0.load.number(), now);
         }
-        let entry = Arc::new(Entry::new(meta, value, self.fence.clone()));
+        let entry = Arc::new(Entry::new(meta, value, self.0.fence.clone()));
         let put = self
+            .0
             .cache
             .0
             .store
-            .put(&self.key, Arc::clone(&entry), Mode::Replace)
+            .put(&self.0.key, Arc::clone(&entry), Mode::Replace)
             .await;
         let stored = match put {
-            Ok(put) => self.cache.report(&self.key, put),
+            Ok(put) => self.0.cache.report(&self.0.key, put),
             Err(error) => {
-                self.cache.observe(&Event::StoreFailed(&error));
+                self.0.cache.observe(&Event::StoreFailed(&error));
                 Stored::Refused(Reason::Store(error.to_string().into()))
             }
         };
-        self.cache.0.solo.forget(&self.key);
+        self.0.cache.0.solo.forget(&self.0.key);
         self.land(Landing::Shared(Shared::Value(entry, Served::Collapsed)));
         stored
     }
 
     /// Hands a value to those who wait and stores it nowhere.
     fn keep_to_followers(mut self, value: V, meta: Meta, reason: Reason) -> Stored {
-        let entry = Arc::new(Entry::new(meta, value, self.fence.clone()));
-        self.cache.observe(&Event::Refused(&self.key, &reason));
+        let entry = Arc::new(Entry::new(meta, value, self.0.fence.clone()));
+        self.0.cache.observe(&Event::Refused(&self.0.key, &reason));
         self.land(Landing::Shared(Shared::Value(entry, Served::Collapsed)));
         Stored::Refused(reason)
     }
@@ -179,45 +190,50 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
     /// and for the next minute nobody waits for this key, unless the reason concerns this answer only.
     pub fn decline(mut self, reason: &Reason) {
         if reason.is_private() {
-            self.cache.0.solo.note(&self.key, self.cache.0.clock.now());
+            self.0
+                .cache
+                .0
+                .solo
+                .note(&self.0.key, self.0.cache.0.clock.now());
         }
-        self.cache.observe(&Event::Refused(&self.key, reason));
+        self.0.cache.observe(&Event::Refused(&self.0.key, reason));
         self.land(Landing::Private);
     }
 
     /// The load failed. A stale value that may still be served is kept, and nothing is tried again
     /// for the throttle; without one the failure goes to everyone who waits.
     pub async fn fail(mut self, failure: Failure) -> Settled<V> {
-        let now = self.cache.0.clock.now();
-        let spare = self.spare.take();
+        let now = self.0.cache.0.clock.now();
+        let spare = self.0.spare.take();
         let spare = spare.filter(|spare| spare.meta.freshness(now) != Freshness::Expired);
         let event = Event::LoadFailed {
-            key: &self.key,
+            key: &self.0.key,
             hidden: spare.is_some(),
             error: &*failure,
         };
-        self.cache.observe(&event);
+        self.0.cache.observe(&event);
         let Some(spare) = spare else {
             self.land(Landing::Shared(Shared::Failed(Arc::clone(&failure))));
             return Settled::Raise(failure);
         };
-        let meta = spare.meta.throttled(now, self.throttle);
+        let meta = spare.meta.throttled(now, self.0.throttle);
         // The spare was valid when this load started, so its copy is fenced from there on. It keeps
         // its place among the loads: an older one that still succeeds is the better answer.
         let fence = Fence {
-            sequence: self.fence.sequence,
+            sequence: self.0.fence.sequence,
             ..spare.fence.clone()
         };
         let entry = Arc::new(Entry::new(meta, spare.value.clone(), fence));
         // If this write fails or is fenced, the next caller tries again sooner; nothing else is lost.
         let put = self
+            .0
             .cache
             .0
             .store
-            .put(&self.key, Arc::clone(&entry), Mode::Replace)
+            .put(&self.0.key, Arc::clone(&entry), Mode::Replace)
             .await;
         if let Err(error) = put {
-            self.cache.observe(&Event::StoreFailed(&error));
+            self.0.cache.observe(&Event::StoreFailed(&error));
         }
         let served = Served::StaleError;
         let shared = Shared::Value(Arc::clone(&entry), served);
@@ -230,7 +246,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
     }
 
     fn land(&mut self, landing: Landing<Shared<V>>) {
-        if let Some(lead) = self.lead.take() {
+        if let Some(lead) = self.0.lead.take() {
             lead.land(landing);
         }
     }
@@ -239,8 +255,8 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
 impl<V: Value, S: Store<V>> fmt::Debug for Permit<V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
-            .field("key", &self.key)
-            .field("load", &self.load)
+            .field("key", &self.0.key)
+            .field("load", &self.0.load)
             .finish()
     }
 }

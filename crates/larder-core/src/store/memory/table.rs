@@ -235,12 +235,14 @@ impl<V: Value> Table<V> {
                 Verdict::Replace => {
                     self.families.join(key);
                     self.expiry.join(key, &slot.entry.meta);
-                    Ok(self.insert(key, slot))
+                    let fallout = self.insert(key, slot);
+                    self.replaced(key, slot, &fallout);
+                    Ok(fallout)
                 }
             };
             (there, outcome)
         };
-        self.settle(key, &outcome?);
+        self.settle(key, slot, &outcome?);
         drop(there);
         Ok(())
     }
@@ -262,14 +264,25 @@ impl<V: Value> Table<V> {
         fallout
     }
 
-    /// Takes what a write pushed out from the books and the indexes.
-    fn settle(&self, written: &Key, fallout: &Fallout<V>) {
-        for (key, slot) in fallout.iter() {
-            self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
+    /// Takes what `slot` replaced out of the index of seconds, for who holds the key's stripe.
+    fn replaced(&self, key: &Key, slot: &Slot<V>, fallout: &Fallout<V>) {
+        for (out, old) in fallout.iter() {
+            if out == key && !Expiry::same_second(&old.entry.meta, &slot.entry.meta) {
+                self.expiry.leave(key, &old.entry.meta);
+            }
+        }
+    }
+
+    /// Takes what a write pushed out from the books, and what it evicted from the indexes.
+    fn settle(&self, written: &Key, slot: &Slot<V>, fallout: &Fallout<V>) {
+        for (key, out) in fallout.iter() {
+            self.bytes.fetch_sub(out.weight as u64, Ordering::Relaxed);
             if key != written {
                 self.evicted.fetch_add(1, Ordering::Relaxed);
+                self.unlink(key, out);
+            } else if out.is(slot) {
+                self.unlink(key, out);
             }
-            self.unlink(key, slot);
         }
     }
 
