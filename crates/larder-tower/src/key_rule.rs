@@ -55,6 +55,9 @@ enum Part {
     User(Write),
 }
 
+/// Room for a usual variant, so that writing it does not move it.
+const ROOM: usize = 128;
+
 impl Default for KeyRule {
     fn default() -> Self {
         Self::new()
@@ -158,7 +161,7 @@ impl KeyRule {
 
     /// The key of a request, and what it holds.
     pub(crate) fn key(&self, request: &Parts) -> (Key, Held) {
-        let mut variant = KeyWriter::new();
+        let mut variant = KeyWriter::with_capacity(ROOM);
         key::method_class(&mut variant);
         if !self.any_host {
             write_host(&mut variant, request);

@@ -42,13 +42,7 @@ where
     /// Looks, waits where somebody loads already, and answers.
     pub(crate) async fn answer(self) -> Answer<B, S::Error> {
         let cache = self.rules.engine();
-        let lookup = cache.lookup(&self.asked.key, &self.asked.policy).await;
-        self.act(lookup).await
-    }
-
-    /// Does what a lookup said.
-    pub(crate) async fn act(self, lookup: Lookup<Page, AnyStore<Page>>) -> Answer<B, S::Error> {
-        match lookup {
+        match cache.lookup(&self.asked.key, &self.asked.policy).await {
             Lookup::Hit(hit) => Ok(answer::hit(&hit, false)),
             Lookup::Stale(hit, permit) if detach::can_spawn() => {
                 detach::spawn(async move { drop(self.load(permit).await) });

@@ -1,13 +1,12 @@
 //! The service: look first, and go to the origin only if that is the answer.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use larder_core::{Lookup, Reason, Store};
+use larder_core::Reason;
 use larder_http::CacheStatus;
 use tower_service::Service;
 
@@ -57,34 +56,28 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let question = self.rules.question(&head);
-        let request = Request::from_parts(head, body);
-        let asked = match question {
+        let asked = match self.rules.question(&head) {
             Ok(asked) => asked,
-            Err(reason) => return self.pass(request, reason),
+            Err(reason) => return self.pass(Request::from_parts(head, body), reason),
         };
-        let job = |asked| Job {
+        // What lies in this process is found at once, without a box and without a clone of the inner
+        // service.
+        if !asked.is_head
+            && let Some(hit) = self.rules.engine().hit_at_once(&asked.key)
+        {
+            return ResponseFuture::ready(answer::hit(&hit, false));
+        }
+        let job = Job {
             service: self.inner.clone(),
-            request,
+            request: Request::from_parts(head, body),
             rules: Arc::clone(&self.rules),
             asked,
         };
-        if asked.is_head {
-            return ResponseFuture::working(job(asked).head());
+        if job.asked.is_head {
+            ResponseFuture::working(job.head())
+        } else {
+            ResponseFuture::working(job.answer())
         }
-        // What lies in this process is found at the first poll, without a box and without a clone of
-        // the inner service. A lookup that has to wait is dropped, which concerns nobody else, and
-        // asked again where it can wait.
-        let cache = self.rules.engine();
-        if !cache.store().may_wait()
-            && let Some(lookup) = at_once(cache.lookup(&asked.key, &asked.policy))
-        {
-            return match lookup {
-                Lookup::Hit(hit) => ResponseFuture::ready(answer::hit(&hit, false)),
-                lookup => ResponseFuture::working(job(asked).act(lookup)),
-            };
-        }
-        ResponseFuture::working(job(asked).answer())
     }
 }
 
@@ -98,12 +91,5 @@ impl<S> CacheService<S> {
     {
         let inner = self.inner.clone();
         ResponseFuture::working(load::pass(inner, request, CacheStatus::pass(&reason)))
-    }
-}
-
-fn at_once<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }

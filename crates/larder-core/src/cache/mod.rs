@@ -3,6 +3,7 @@
 //! [`Cache::lookup`] is the one question that a face asks, and a [`Permit`] is the one duty that it
 //! may get in answer. Freshness, waiting, purges and failures are decided here, for every face alike.
 
+mod at_once;
 mod event;
 mod lookup;
 mod overtaken;

@@ -50,6 +50,14 @@ fn write(writer: &mut KeyWriter, query: Option<&[u8]>, wanted: &dyn Fn(&[u8]) ->
         writer.list(0);
         return;
     }
+    if !query.contains(&b'&') {
+        let one = wanted(&name(query));
+        writer.list(usize::from(one));
+        if one {
+            writer.bytes(query);
+        }
+        return;
+    }
     let mut pairs: Vec<(Cow<'_, [u8]>, &[u8])> = query
         .split(|&byte| byte == b'&')
         .map(|pair| (name(pair), pair))
