@@ -11,6 +11,7 @@ from typing import Any
 from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import _native, durations
 from ._native import Page
@@ -124,7 +125,7 @@ def respond(page: Page) -> Response:
     return Response(page.body, page.status, page.headers) if app is None else responder(app)(page)
 
 
-def page_of(response: Response) -> Page | None:
+def page_of(response: WerkzeugResponse) -> Page | None:
     """What is stored of a response; None for one that is sent as it is produced."""
     if response.is_streamed or response.direct_passthrough:
         return None
@@ -135,9 +136,19 @@ def page_of(response: Response) -> Page | None:
     return Page(response.status_code, headers, body)
 
 
+def whole(value: Any, app: Any) -> Any:
+    """The response that Flask will make of a tuple with a response in it; any other value as it is.
+
+    Status and headers of the tuple are set on the response itself, as Flask does once more.
+    """
+    if isinstance(value, tuple) and value and isinstance(value[0], WerkzeugResponse):
+        return app.make_response(value)  # pyright: ignore[reportUnknownArgumentType]
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
 def status_of(value: object) -> int:
     """The status that Flask will give to what a view returned, or raised."""
-    if isinstance(value, Response):
+    if isinstance(value, WerkzeugResponse):
         return value.status_code
     if isinstance(value, HTTPException):
         return value.get_response().status_code

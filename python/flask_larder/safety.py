@@ -6,12 +6,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from flask import Response
 from flask.ctx import RequestContext
 from flask.globals import request_ctx
 from flask.sessions import SecureCookieSession
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import _native
 from .responses import status_of
@@ -24,7 +24,7 @@ def of_request(request: Any, inputs: Inputs, *, custom: bool) -> str | None:
         return None
     environ = request.environ
     method, credentials = environ["REQUEST_METHOD"], "HTTP_AUTHORIZATION" in environ
-    return _native.askable(method, credentials, inputs.says_who)
+    return _native.askable(method, credentials, inputs.tells_credentials())
 
 
 def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
@@ -33,7 +33,7 @@ def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
     if not custom and request is not None and request.method == "HEAD":
         # HEAD may be answered from what a GET left; what a view says to HEAD is no answer to a GET.
         return "method"
-    if not custom and not inputs.says_who and _session_was_touched():
+    if not custom and _session_was_touched() and not inputs.tells_sessions(_session_cookie()):
         return "session"
     status = status_of(value)
     if not _native.is_kept(status):
@@ -48,7 +48,7 @@ def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
 
 
 def _headers_of(value: Any) -> Any:
-    if isinstance(value, Response):
+    if isinstance(value, WerkzeugResponse):
         return value.headers
     if isinstance(value, tuple) and len(value) >= 2:  # pyright: ignore[reportUnknownArgumentType]
         extra = value[-1]  # pyright: ignore[reportUnknownVariableType]
@@ -67,7 +67,8 @@ def watched_session() -> Generator[None]:
 
     Flask notes on the session object whether anything looked at it. What looked before the view ran
     (a hook that loads the user, say) did not look for the view: the note is cleared before the view
-    runs and put back afterwards, because Flask itself goes by it when it writes `Vary: Cookie`.
+    runs and put back afterwards, because Flask itself goes by it when it writes `Vary: Cookie`. But
+    if there is something in a session that a hook looked at, the view may have it from the hook.
     """
     session = _session()
     if session is None or not _notes(session):
@@ -78,7 +79,8 @@ def watched_session() -> Generator[None]:
     try:
         yield
     finally:
-        request_ctx.request.environ[_TOUCHED] = bool(session.accessed)
+        told = before and bool(session)
+        request_ctx.request.environ[_TOUCHED] = told or bool(session.accessed)
         session.accessed = before or session.accessed
 
 
@@ -87,6 +89,11 @@ def _session_was_touched() -> bool:
     if session is None:
         return False
     return bool(request_ctx.request.environ.get(_TOUCHED, session.accessed))
+
+
+def _session_cookie() -> str:
+    app = _native.current_app()
+    return "" if app is None else str(app.config["SESSION_COOKIE_NAME"])
 
 
 def _notes(session: Any) -> bool:

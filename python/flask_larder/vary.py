@@ -70,11 +70,16 @@ class Inputs:
                 )
         return cls(*(tuple(found[sort]) for sort in ("header", "cookie", "query", "value")))
 
-    @property
-    def says_who(self) -> bool:
-        """Whether the key tells users apart, as far as one can see."""
-        names = {name.lower() for name in self.headers}
-        return bool(self.values or self.cookies or names & {"authorization", "cookie"})
+    def tells_credentials(self) -> bool:
+        """Whether the key tells requests with different credentials apart, as far as one can see."""
+        return bool(self.values) or "authorization" in self._header_names()
+
+    def tells_sessions(self, cookie: str) -> bool:
+        """Whether the key tells sessions apart, which `cookie` carries, as far as one can see."""
+        return bool(self.values) or cookie in self.cookies or "cookie" in self._header_names()
+
+    def _header_names(self) -> set[str]:
+        return {name.lower() for name in self.headers}
 
     @property
     def wsgi_headers(self) -> list[str]:

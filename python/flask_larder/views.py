@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, after_this_request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import _native, safety
 from ._native import Key, Page, Policy, ViewKey
 from .decorated import Decorated, Options, Uncached
 from .durations import lifetime
 from .rebuilt import rebuilt_request
-from .responses import CachedResponse, page_of, respond, responder, status_of
+from .responses import CachedResponse, page_of, respond, responder, status_of, whole
 from .signals import cache_view_hit, cache_view_miss
 from .source import source_of
 from .vary import Inputs
@@ -139,15 +140,16 @@ class View(Decorated):
 
     def incoming(self, value: Any) -> Any:
         if self.cache.dialect.careful:
+            value = whole(value, self.cache._app())
             reason = safety.of_answer(value, self.options.inputs, custom=self.custom_key)
             if reason is not None:
                 raise Uncached(reason)
-        if isinstance(value, Response):
+        if isinstance(value, WerkzeugResponse):
             page = page_of(value)
             if page is None:
                 raise Uncached("stream")
             return page
-        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+        if inspect.isgenerator(value) or inspect.isasyncgen(value) or _is_application(value):
             raise Uncached("stream")
         return value
 
@@ -173,7 +175,7 @@ class View(Decorated):
         return None
 
     def failure_in(self, value: Any) -> Exception | None:
-        status = status_of(value)
+        status = status_of(whole(value, self.cache._app()))
         return RuntimeError(f"the view answered {status}") if _native.is_failure(status) else None
 
     def served(self) -> None:
@@ -224,6 +226,11 @@ class View(Decorated):
         if not isinstance(prefix, str):
             return False
         return key == (prefix % request.path if "%s" in prefix else prefix)
+
+
+def _is_application(value: Any) -> bool:
+    """Whether Flask takes a value for a WSGI application, which answers for itself each time."""
+    return callable(value) and not isinstance(value, HTTPException)
 
 
 def _indicate_hit(response: Response) -> Response:

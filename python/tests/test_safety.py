@@ -72,7 +72,7 @@ def test_every_way_to_look_at_the_session_counts(
     assert text_of(log_in(app, "bert")) == str(calls.count)
 
 
-def test_a_page_that_does_not_look_at_the_session_is_shared(
+def test_a_hook_that_looks_at_an_empty_session_does_no_harm(
     app: Flask, stored: Cache, calls: Calls
 ) -> None:
     @app.before_request
@@ -84,10 +84,57 @@ def test_a_page_that_does_not_look_at_the_session_is_shared(
     def index() -> str:
         return str(calls())
 
+    for _ in range(3):
+        client = app.test_client()
+        assert text_of(client) == "1"
+        # Flask says so itself for the hook that looked.
+        assert "Cookie" in client.get("/").headers["Vary"]
+
+
+def test_what_a_hook_found_in_the_session_never_crosses(app: Flask, stored: Cache) -> None:
+    @app.before_request
+    def load_user() -> None:
+        g.user = session.get("user")
+
+    @app.get("/profile")
+    @stored.cached(60)
+    def profile() -> str:
+        return f"profile of {g.user}"
+
     anna, bert = log_in(app, "anna"), log_in(app, "bert")
-    assert [text_of(anna), text_of(bert), text_of(app.test_client())] == ["1", "1", "1"]
-    # Flask says so itself for the hook that looked.
-    assert "Cookie" in anna.get("/").headers["Vary"]
+    for _ in range(2):
+        assert text_of(anna, "/profile") == "profile of anna"
+        assert text_of(bert, "/profile") == "profile of bert"
+    assert reasons(stored, app, "profile") == {"session": 4}
+
+
+@pytest.mark.parametrize("vary", [[cookie("theme")], ["Accept-Language"], [query("page")]])
+def test_a_key_that_says_something_else_does_not_help(
+    app: Flask, stored: Cache, vary: list[Any]
+) -> None:
+    @app.get("/profile")
+    @stored.cached(60, vary=vary)
+    def profile() -> str:
+        return f"profile of {session['user']}"
+
+    anna, bert = log_in(app, "anna"), log_in(app, "bert")
+    assert text_of(anna, "/profile") == "profile of anna"
+    assert text_of(bert, "/profile") == "profile of bert"
+
+
+@pytest.mark.parametrize("vary", [[cookie("session")], ["Cookie"], [lambda: session["user"]]])
+def test_a_key_with_the_session_in_it_tells_users_apart(
+    app: Flask, stored: Cache, vary: list[Any], calls: Calls
+) -> None:
+    @app.get("/profile")
+    @stored.cached(60, vary=vary)
+    def profile() -> str:
+        return f"profile of {session['user']} {calls()}"
+
+    anna, bert = log_in(app, "anna"), log_in(app, "bert")
+    got = [text_of(who, "/profile") for who in (anna, bert, anna, bert)]
+    assert [text.split()[2] for text in got] == ["anna", "bert"] * 2
+    assert calls.count == 2
 
 
 def test_a_key_that_says_who_sees_it_keeps_users_apart(app: Flask, stored: Cache) -> None:

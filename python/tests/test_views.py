@@ -10,6 +10,7 @@ import pytest
 from conftest import Calls, text_of
 from flask import Flask, Response, abort, make_response, redirect, request, send_file
 from flask.views import MethodView, View
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from flask_larder import Cache, CachedResponse
 from flask_larder.testing import HandClock
@@ -253,6 +254,16 @@ def answers(app: Flask, folder: Path) -> dict[str, Any]:
         response.set_cookie("sid", "secret")
         return response
 
+    def werkzeug_cookie() -> WerkzeugResponse:
+        response = WerkzeugResponse("with a cookie")
+        response.set_cookie("sid", "secret")
+        return response
+
+    def header_of(control: str) -> Response:
+        response = make_response("a text")
+        response.headers["Cache-Control"] = control
+        return response
+
     def header(name: str, value: str) -> Any:
         return lambda: ("a text", {name: value})
 
@@ -268,6 +279,13 @@ def answers(app: Flask, folder: Path) -> dict[str, Any]:
         "broken": lambda: ("broken", 500),
         "response": lambda: Response("broken", status=503),
         "abort": lambda: abort(404),
+        "tuple-with-a-cookie": lambda: (cookie(), 200),
+        "tuple-private": lambda: (header_of("private"), {"X-Own": "1"}),
+        "tuple-broken": lambda: (make_response("broken", 500), {"X-Own": "1"}),
+        "tuple-stream": lambda: (Response(iter(["a"])), 200),
+        "werkzeug-cookie": werkzeug_cookie,
+        "werkzeug-broken": lambda: WerkzeugResponse("broken", status=500),
+        "application": lambda: Flask("other"),
         "generator": lambda: Response(iter(["a", "b"]), mimetype="text/plain"),
         "plain-generator": lambda: (part for part in ("a", "b")),
         "file": lambda: send_file(folder / "file.txt"),
@@ -276,7 +294,8 @@ def answers(app: Flask, folder: Path) -> dict[str, Any]:
 
 NAMES = [
     "cookie", "private", "no-store", "vary", "vary-star", "created", "found", "not-found", "broken",
-    "response", "abort", "generator", "plain-generator", "file",
+    "response", "abort", "tuple-with-a-cookie", "tuple-private", "tuple-broken", "tuple-stream",
+    "werkzeug-cookie", "werkzeug-broken", "application", "generator", "plain-generator", "file",
 ]  # fmt: skip
 
 
@@ -303,6 +322,42 @@ def test_what_is_served_and_not_stored(
             assert (got.status_code, got.data) == (expected.status_code, expected.data)
         assert calls.count == number
         assert got.headers.getlist("Set-Cookie") == expected.headers.getlist("Set-Cookie")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: str(number),
+        lambda number: {"number": number},
+        lambda number: [number],
+        lambda number: (str(number), 203),
+        lambda number: (str(number), {"X-Own": "1"}),
+        lambda number: (str(number), 200, {"X-Own": "1"}),
+        lambda number: (str(number), 200, [("X-Own", "1"), ("X-Own", "2")]),
+        lambda number: (make_response(str(number)), 203, {"X-Own": "1"}),
+        lambda number: WerkzeugResponse(str(number), headers={"X-Own": "1"}),
+        lambda number: str(number).encode(),
+    ],
+)
+def test_answers_of_every_form_are_stored(
+    app: Flask, stored: Cache, calls: Calls, make: Any
+) -> None:
+    app.add_url_rule("/", "index", stored.cached(60)(lambda: make(calls())))
+    client = app.test_client()
+    first, second = client.get("/"), client.get("/")
+    assert calls.count == 1
+    assert (first.status_code, first.data) == (second.status_code, second.data)
+    assert first.headers.getlist("X-Own") == second.headers.getlist("X-Own")
+    assert first.mimetype == second.mimetype
+
+
+def test_the_scheme_and_the_place_of_the_application_are_in_the_key(
+    app: Flask, stored: Cache
+) -> None:
+    app.add_url_rule("/page", "page", stored.cached(60)(lambda: request.base_url))
+    client = app.test_client()
+    for base in ("http://h", "https://h", "http://h/a", "http://h/b", "http://h"):
+        assert text_of(client, "/page", base_url=base) == f"{base}/page"
 
 
 @pytest.mark.parametrize("status", [200, 203, 204, 301, 308])
