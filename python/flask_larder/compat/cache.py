@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 import warnings
 import weakref
@@ -22,6 +23,7 @@ from ..decorated import Decorated
 from ..dialect import COMPAT
 from ..functions import FunctionOptions
 from ..responses import respond
+from ..statistics import report
 from ..steps import run
 from . import utils
 from .backends.rediscache import RedisCache
@@ -236,19 +238,30 @@ class Cache(SafeCache):
         """What makes the key of a memoized call; `timeout` and `forced_update` are of older versions
         and have no effect."""
         del timeout, forced_update
+        ignored = args_to_ignore or ()
+        known = utils.Digests()
 
-        def make_cache_key(f: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+        def digest_of(f: Callable[..., Any], args: Any, kwargs: Any, method: Any) -> str:
             name, _ = utils.function_namespace(f, args)
-            ignored = args_to_ignore or ()
             bound, rest = utils.bound_arguments(f, args, kwargs, ignored)
             asked = self.source_check if source_check is None else source_check
-            digest = utils.memoize_digest(
-                hash_method or self.hash_method,
-                make_name(name) if callable(make_name) else name,
-                str(bound) + str(rest),
-                utils.source_bytes(f, asked),
-            )
-            return digest + "".join(self._versions(self._version_keys(f, args, ignored)))
+            if callable(make_name):
+                name = make_name(name)
+            source = utils.source_bytes(f, asked)
+            return utils.memoize_digest(method, name, str(bound) + str(rest), source)
+
+        def make_cache_key(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+            method = hash_method or self.hash_method
+            # Neither a name nor a source that is asked for each time can be known in advance.
+            fixed = make_name is None and not source_check and not self.source_check
+            spot = utils.spot_of(f, method, args, kwargs) if fixed else None
+            found = None if spot is None else known.get(spot)
+            if found is None:
+                digest = digest_of(f, args, kwargs, method)
+                found = digest, self._version_keys(f, args, ignored)
+                if spot is not None:
+                    known.put(spot, found)
+            return found[0] + "".join(self._versions(found[1]))
 
         return make_cache_key
 
@@ -267,7 +280,7 @@ class Cache(SafeCache):
         return make(**given)
 
     def _memoize_kwargs_to_args(
-        self, f: Callable[..., Any], *args: Any, **kwargs: Any
+        self, f: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a call as the key has them."""
         ignored = kwargs.pop("args_to_ignore", None) or ()
@@ -289,6 +302,8 @@ class Cache(SafeCache):
     def _versions(self, keys: list[str]) -> list[str]:
         """The versions under `keys`; those that are not there are made up and stored."""
         found = self.get_many(*keys)
+        if None not in found:
+            return found
         made = {
             key: utils.fresh_version()
             for key, version in zip(keys, found, strict=True)
@@ -362,6 +377,15 @@ class Cache(SafeCache):
         if warning not in self._warned:
             self._warned.add(warning)
             self._log.warning("%s", warning)
+
+    def stats(self) -> dict[str, Any]:
+        """What caching did in this process; of a store that is not Larder's, its name alone."""
+        backend = self.cache
+        if isinstance(backend, own.Backend):
+            return super().stats()
+        functions = {each.name: each.stats.as_dict() for each in list(self._decorated)}
+        size = {"store": type(backend).__name__}
+        return report(functions, size, dict(self._outcomes.events), os.getpid())
 
 
 @functools.cache
