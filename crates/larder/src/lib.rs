@@ -104,3 +104,8 @@ pub use larder_redis as redis;
 pub use larder_tower as tower;
 
 pub use load::Load;
+
+/// Runs the README's examples.
+#[cfg(all(doctest, feature = "tower", feature = "macros"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
