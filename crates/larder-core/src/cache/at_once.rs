@@ -15,7 +15,8 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// to nothing. `None` says nothing: look up then.
     pub fn hit_at_once(&self, key: &Key) -> Option<Hit<V>> {
         let store = &self.0.store;
-        if store.may_wait() {
+        // A store that does I/O would be asked twice for each miss.
+        if store.may_wait() || store.may_block() {
             return None;
         }
         // The tags of a policy are for the fence of a load; an entry is judged by its own.

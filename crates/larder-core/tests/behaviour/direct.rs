@@ -1,9 +1,13 @@
 //! Direct use: put, add, get, count, remove, without anybody loading.
 
-use larder_core::store::{Pattern, Removal};
-use larder_core::{Cache, ErrorKind, Key, KeyWriter, Kind, Lifetime, Policy, Reason, Stored, Tag};
+use larder_core::store::{Memory, Pattern, Removal};
+use larder_core::{
+    Cache, ErrorKind, Key, KeyWriter, Kind, Lifetime, Policy, Reason, Served, Stored, Tag,
+};
 
-use crate::world::{World, at_once, key, millis, secs, world};
+use larder_testkit::{FailingStore, SlowStore};
+
+use crate::world::{World, at_once, key, millis, secs, world, world_over};
 
 fn put(world: &World, name: &str, value: u64) {
     let put = at_once(world.cache.put(&key(name), value, &world.policy));
@@ -243,4 +247,39 @@ fn bumped_tags_take_their_entries_along() {
     assert_eq!((get(&world, "a"), get(&world, "b")), (None, Some(2)));
     at_once(world.cache.put(&key("a"), 3, &tagged)).expect("it works");
     assert_eq!(get(&world, "a"), Some(3));
+}
+
+#[test]
+fn a_hit_at_once_is_fresh_or_nothing() {
+    let world = world();
+    assert!(world.cache.hit_at_once(&world.key).is_none());
+    assert!(
+        world.seen.names().is_empty(),
+        "a miss is for the lookup to tell"
+    );
+    let stale = world.policy.clone().stale_while_revalidate(secs(600));
+    at_once(world.cache.put(&world.key, 1, &stale)).expect("it works");
+    world.seen.clear();
+    let hit = world.cache.hit_at_once(&world.key).expect("it is fresh");
+    assert_eq!((*hit.value(), hit.served), (1, Served::Fresh));
+    assert_eq!(world.seen.names(), ["hit"]);
+    world.clock.advance(secs(60));
+    assert!(world.cache.hit_at_once(&world.key).is_none());
+}
+
+#[test]
+fn a_store_that_waits_or_fails_is_not_asked_for_a_hit_at_once() {
+    let world = world_over(SlowStore::<Memory<u64>>::new);
+    at_once(world.cache.put(&world.key, 1, &world.policy)).expect("it works");
+    assert!(world.cache.hit_at_once(&world.key).is_none());
+
+    let world = world_over(FailingStore::<Memory<u64>>::new);
+    at_once(world.cache.put(&world.key, 1, &world.policy)).expect("it works");
+    world.cache.store().fail_all();
+    world.seen.clear();
+    assert!(world.cache.hit_at_once(&world.key).is_none());
+    assert!(
+        world.seen.names().is_empty(),
+        "the lookup tells of the trouble"
+    );
 }
