@@ -42,6 +42,8 @@ class Backend:
         _backends.add(self)
         self.default_timeout = durations.seconds(default_timeout, "default_timeout")
         self.ignore_delete_many_errors = ignore_delete_many_errors
+        # The policy of the default timeout, and that timeout: most calls name none.
+        self._default: tuple[object, Policy] | None = None
 
     @classmethod
     def factory(
@@ -51,8 +53,12 @@ class Backend:
         raise NotImplementedError
 
     def _policy(self, timeout: object) -> Policy:
-        chosen = self.default_timeout if timeout is None else timeout
-        return Policy(durations.lifetime(chosen, "timeout"))
+        if timeout is not None:
+            return Policy(durations.lifetime(timeout, "timeout"))
+        if self._default is None or self._default[0] != self.default_timeout:
+            policy = Policy(durations.lifetime(self.default_timeout, "default_timeout"))
+            self._default = (self.default_timeout, policy)
+        return self._default[1]
 
     def _refused(self, key: Any, reason: str | None) -> None:
         if reason is not None and reason.startswith("uncodable"):

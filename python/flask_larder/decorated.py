@@ -89,6 +89,8 @@ class Decorated:
         self._offered: Any = None
         self._armed: tuple[Any, Any] | None = None
         self._signature: inspect.Signature | None = None
+        # The policies of the timeouts that were in force, before their tags.
+        self._policies: dict[float | None, Policy] = {}
         self._name = self._named()
         self.stats = cache._counters(self.sort, self._name) or FunctionStats()
         options.windows.policy(0 if options.timeout is None else self._seconds(options.timeout))
@@ -367,7 +369,7 @@ class Decorated:
 
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
         """The policy of a call, its tags filled in from the arguments."""
-        policy = self.options.windows.policy(self.timeout())
+        policy = self.policy_of(self.timeout())
         tags = self.options.tags
         if tags is None:
             return policy
@@ -378,6 +380,16 @@ class Decorated:
             fields = self._arguments(args, kwargs)
             names = [name.format_map(fields) for name in names]
         return policy.tagged(names)
+
+    def policy_of(self, timeout: float | None) -> Policy:
+        """The policy of a timeout, made once: it is needed for every call."""
+        policy = self._policies.get(timeout)
+        if policy is None:
+            if len(self._policies) > 16:
+                # The timeout is computed for each call.
+                self._policies.clear()
+            policy = self._policies[timeout] = self.options.windows.policy(timeout)
+        return policy
 
     def policy_for(self, policy: Policy, value: Any) -> Policy:
         """The policy that a loaded value is stored under."""

@@ -69,7 +69,7 @@ class Fragment(Decorated):
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         timeout = args[0]
         seconds = self.cache._default_timeout() if timeout is None else self._seconds(timeout)
-        return self.options.windows.policy(seconds)
+        return self.policy_of(seconds)
 
     def refresher(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any] | None:
         return None
