@@ -31,6 +31,7 @@ from .statistics import report
 from .steps import run, run_async
 from .vary import Inputs
 from .views import View, ViewOptions
+from .wrappers import Cached, Memoized
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -211,7 +212,7 @@ class Cache(Direct):
         tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
         vary: Iterable[Any] | None = None,
         default: Any = MISSING,
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Caches what a view answers, by its path, its sorted query and its host.
 
         All parameters up to `response_hit_indication` are Flask-Caching's. `stale` is how long an
@@ -240,7 +241,7 @@ class Cache(Direct):
             inputs=Inputs.declared(vary),
         )
 
-        def decorator(function: Callable[P, R]) -> Callable[P, R]:
+        def decorator(function: Callable[P, R]) -> Cached[P, R]:
             view = self.view_class(self, function, options)
             return self._wrapped(view, view.readable_key)
 
@@ -266,7 +267,7 @@ class Cache(Direct):
         tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
         vary: Iterable[Any] | None = None,
         default: Any = MISSING,
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
         """Caches what a function answers, by its arguments.
 
         `vary` takes callables whose values are part of the key besides the arguments: the tenant, the
@@ -295,7 +296,7 @@ class Cache(Direct):
             values=inputs.values,
         )
 
-        def decorator(function: Callable[P, R]) -> Callable[P, R]:
+        def decorator(function: Callable[P, R]) -> Memoized[P, R]:
             memoized = self.function_class(self, function, options)
             wrapper = self._wrapped(memoized, memoized.readable_key)
             vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)
