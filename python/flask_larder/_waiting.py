@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from contextvars import copy_context
@@ -10,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ._native import Pending
 
 # A wait looks up this often even if nobody wakes it, as a thread does for signals.
@@ -74,6 +75,9 @@ async def finish(pending: Pending, *, blocks: bool) -> Any:
     A store that does I/O is polled on a thread of the loop's executor; waiting for somebody else's
     load occupies no thread, so that a leader never lacks one.
     """
+    # Most programs never come here, and asyncio takes longer to import than all of this package.
+    import asyncio
+
     loop = asyncio.get_running_loop()
     try:
         while True:

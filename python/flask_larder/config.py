@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Mapping
 from copy import copy
@@ -105,6 +104,8 @@ def _warn_unknown(config: Mapping[str, Any], dialect: Dialect) -> None:
 
 
 def _hint(name: str, known: set[str] | dict[str, str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

@@ -7,10 +7,8 @@ awaiting, and sends the results back in.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,30 +18,39 @@ from ._waiting import finish, finish_in_greenlet, greenlet_park
 Steps = Generator["Lookup | Store | Load", Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+# Plain classes: they are made for every call, and dataclasses take long to define and to make.
+
+
 class Lookup:
     """Ask the engine what to do; may wait for somebody else's load. Gives an `Answer`."""
 
-    engine: Engine
-    key: Key
-    policy: Policy
-    chain: tuple[int, ...]
+    __slots__ = ("chain", "engine", "key", "policy")
+
+    def __init__(self, engine: Engine, key: Key, policy: Policy, chain: tuple[int, ...]) -> None:
+        self.engine = engine
+        self.key = key
+        self.policy = policy
+        self.chain = chain
 
 
-@dataclass(frozen=True, slots=True)
 class Store:
     """Any other operation of the engine; may do I/O. Gives what it answers."""
 
-    engine: Engine
-    work: Callable[[], Any]
+    __slots__ = ("engine", "work")
+
+    def __init__(self, engine: Engine, work: Callable[[], Any]) -> None:
+        self.engine = engine
+        self.work = work
 
 
-@dataclass(frozen=True, slots=True)
 class Load:
     """Call the user's function. Gives what it returns."""
 
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    __slots__ = ("args", "kwargs")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.args = args
+        self.kwargs = kwargs
 
 
 def run(steps: Steps, function: Callable[..., Any]) -> Any:
@@ -105,6 +112,9 @@ async def _await_step(step: Lookup | Store | Load, function: Callable[..., Any])
         return answer
     if not engine.blocks:
         return step.work()
+    # Most programs never come here, and asyncio takes longer to import than all of this package.
+    import asyncio
+
     # What runs there may call back into the user's code (pickling): it gets the caller's context.
     context = copy_context()
     loop = asyncio.get_running_loop()
