@@ -1,14 +1,14 @@
 //! What the client gets.
 
 use bytes::Bytes;
-use http::header::{AGE, CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use http::header::{AGE, HeaderName, HeaderValue, VARY};
 use http::{HeaderMap, Response, response};
 use http_body::Body;
 use larder_core::Hit;
-use larder_http::{CacheStatus, age, fields};
+use larder_http::{CacheStatus, fields};
 
 use crate::body::CacheBody;
-use crate::page::{CACHE_STATUS, Page};
+use crate::page::{CACHE_STATUS, Page, written};
 
 /// The answer for a page from the cache. With `is_head` it has the headers of the page and no body.
 pub(crate) fn hit<B>(hit: &Hit<Page>, is_head: bool) -> Response<CacheBody<B>>
@@ -16,10 +16,8 @@ where
     B: Body<Data = Bytes> + 'static,
 {
     let page = hit.value();
-    let mut response = page_with(page, &CacheStatus::of_hit(hit), is_head);
-    let age = age::age(page.age_on_arrival(), hit.age());
-    response.headers_mut().insert(AGE, age.into());
-    response
+    let (age, status) = page.told(hit);
+    answer(page, Some(age), status, is_head)
 }
 
 /// The answer for a page that the origin just gave.
@@ -27,15 +25,16 @@ pub(crate) fn loaded<B>(page: &Page, status: &CacheStatus) -> Response<CacheBody
 where
     B: Body<Data = Bytes> + 'static,
 {
-    let mut response = page_with(page, status, false);
-    match page.age_on_arrival() {
-        0 => response.headers_mut().remove(AGE),
-        age => response.headers_mut().insert(AGE, age.into()),
-    };
-    response
+    let age = page.age_on_arrival();
+    answer(page, (age > 0).then(|| age.into()), written(status), false)
 }
 
-fn page_with<B>(page: &Page, status: &CacheStatus, is_head: bool) -> Response<CacheBody<B>>
+fn answer<B>(
+    page: &Page,
+    age: Option<HeaderValue>,
+    status: HeaderValue,
+    is_head: bool,
+) -> Response<CacheBody<B>>
 where
     B: Body<Data = Bytes> + 'static,
 {
@@ -46,13 +45,13 @@ where
     };
     let mut response = Response::new(CacheBody::whole(body));
     *response.status_mut() = page.status();
-    let mut headers = page.headers().clone();
-    tell(&mut headers, status);
-    // RFC 9110 section 9.3.2: what GET would have sent, where a body would have been sent at all.
-    if is_head && page.status() != http::StatusCode::NO_CONTENT {
-        headers.insert(CONTENT_LENGTH, page.body().len().into());
-    }
-    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    *headers = page.headers().clone();
+    tell(headers, status);
+    match age {
+        Some(age) => headers.insert(AGE, age),
+        None => headers.remove(AGE),
+    };
     response
 }
 
@@ -66,19 +65,16 @@ where
     B: Body<Data = Bytes> + 'static,
 {
     let mut response = Response::from_parts(head, body);
-    tell(response.headers_mut(), status);
+    tell(response.headers_mut(), written(status));
     response
 }
 
 /// Says what this cache did, after what caches nearer to the origin said (RFC 9211 section 2).
-fn tell(headers: &mut HeaderMap, status: &CacheStatus) {
-    let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(status.to_bytes())) else {
-        return;
-    };
+fn tell(headers: &mut HeaderMap, status: HeaderValue) {
     match headers.get_mut(CACHE_STATUS) {
-        Some(place) if place.is_empty() => *place = value,
+        Some(place) if place.is_empty() => *place = status,
         _ => {
-            headers.append(CACHE_STATUS, value);
+            headers.append(CACHE_STATUS, status);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What is stored of an answer.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use larder_core::{Value, codec};
-use larder_http::{CacheControl, age, fields};
+use larder_core::{Hit, Served, Value, codec};
+use larder_http::{CacheControl, CacheStatus, age, fields};
 
 /// `Cache-Status` (RFC 9211).
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -24,6 +24,15 @@ struct Parts {
     body: Bytes,
     /// How old the answer was when it arrived, in seconds.
     age: u64,
+    /// What the last hit said about itself. Hits of one second say the same.
+    told: Mutex<Option<Told>>,
+}
+
+/// What a hit says about itself, written out.
+struct Told {
+    of: (u64, Option<i64>, Served),
+    age: HeaderValue,
+    status: HeaderValue,
 }
 
 impl Page {
@@ -31,8 +40,11 @@ impl Page {
     pub fn new(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Self {
         let age = age::on_arrival(&headers);
         fields::remove_hop_by_hop(&mut headers);
-        if !says_length(&headers, body.len()) {
+        // RFC 9110 section 8.6: an answer 204 has none. All others get it here and not for each hit.
+        if status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_LENGTH);
+        } else {
+            headers.insert(CONTENT_LENGTH, body.len().into());
         }
         headers.insert(AGE, HeaderValue::from_static("0"));
         headers
@@ -43,6 +55,7 @@ impl Page {
             headers,
             body,
             age,
+            told: Mutex::default(),
         }))
     }
 
@@ -63,6 +76,25 @@ impl Page {
 
     pub(crate) fn age_on_arrival(&self) -> u64 {
         self.0.age
+    }
+
+    /// `Age` and `Cache-Status` of a hit.
+    pub(crate) fn told(&self, hit: &Hit<Self>) -> (HeaderValue, HeaderValue) {
+        let age = age::age(self.0.age, hit.age());
+        let of = (age, hit.seconds_left(), hit.served);
+        // Whoever finds the lock taken writes for itself: nobody waits.
+        let Ok(mut told) = self.0.told.try_lock() else {
+            return (age.into(), written(&CacheStatus::of_hit(hit)));
+        };
+        let told = match &mut *told {
+            Some(told) if told.of == of => told,
+            old => old.insert(Told {
+                of,
+                age: age.into(),
+                status: written(&CacheStatus::of_hit(hit)),
+            }),
+        };
+        (told.age.clone(), told.status.clone())
     }
 
     /// Whether the answer itself forbids to serve it stale.
@@ -105,10 +137,11 @@ impl Page {
     }
 }
 
-fn says_length(headers: &HeaderMap, length: usize) -> bool {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let said = values.next().and_then(|value| value.to_str().ok());
-    said.and_then(|text| text.parse().ok()) == Some(length) && values.next().is_none()
+/// A `Cache-Status` as the value of a header.
+pub(crate) fn written(status: &CacheStatus) -> HeaderValue {
+    // The text is ASCII without control characters, which is all that is asked of a value.
+    HeaderValue::from_maybe_shared(Bytes::from(status.to_bytes()))
+        .unwrap_or(HeaderValue::from_static("Larder"))
 }
 
 impl Value for Page {
