@@ -127,3 +127,13 @@ def test_memoized_calls_see_every_change(app: Flask, compat: Cache, calls: Calls
 def test_hits_are_counted(app: Flask, compat: Cache, page: Any) -> None:
     [counters] = compat.stats()["functions"].values()
     assert (counters["hits"], counters["misses"]) == (2, 1)
+
+
+def test_a_method_replaced_on_the_store_itself_is_called(
+    app: Flask, compat: Cache, page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = app.test_client()
+    with monkeypatch.context() as patch:
+        patch.setattr(compat.cache, "get", lambda key: f"replaced {key}")
+        assert text_of(client) == "replaced view//"
+    assert [text_of(client), text_of(client)] == ["page 1", "page 1"]

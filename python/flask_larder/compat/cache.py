@@ -27,6 +27,7 @@ from ..statistics import report
 from ..steps import run
 from . import utils
 from .backends.rediscache import RedisCache
+from .backends.simplecache import METHODS, SimpleCache
 from .building import backend_of, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
@@ -39,10 +40,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PROXIES = ("get", "set", "has", "get_many", "set_many")
-"""The methods that decorated functions go through; whoever replaces one sees every call."""
-
-_NOTICED = frozenset(("hash_method", "source_check", "enable_signals", *_PROXIES))
+_NOTICED = METHODS | {"hash_method", "source_check", "enable_signals"}
 
 
 class Cache(SafeCache):
@@ -96,6 +94,8 @@ class Cache(SafeCache):
                 tell(name, key, detail)
 
         backend = backend_of(app, config, on_event)
+        if isinstance(backend, SimpleCache):
+            backend.watch(self._disarm)
         if self.serializer is not None:
             if hasattr(backend, "serializer"):
                 backend.serializer = self.serializer
@@ -109,8 +109,8 @@ class Cache(SafeCache):
         backend = self.cache
         if not isinstance(backend, own.Backend) or getattr(backend, "coded", False):
             return True
-        replaced = not vars(self).keys().isdisjoint(_PROXIES)
-        return replaced or _overrides(type(self)) or _overrides_store(type(backend))
+        replaced = vars(self).keys() & METHODS or vars(backend).keys() & METHODS
+        return bool(replaced) or _overrides(type(self)) or _overrides_store(type(backend))
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -390,14 +390,14 @@ class Cache(SafeCache):
 
 @functools.cache
 def _overrides(kind: type) -> bool:
-    return any(getattr(kind, name) is not getattr(Cache, name) for name in _PROXIES)
+    return any(getattr(kind, name) is not getattr(Cache, name) for name in METHODS)
 
 
 @functools.cache
 def _overrides_store(kind: type[own.Backend]) -> bool:
     """Whether somebody derived from one of Larder's stores and changed what it does."""
     ours = next(base for base in kind.__mro__ if base.__module__.startswith("flask_larder."))
-    return any(getattr(kind, name) is not getattr(ours, name) for name in _PROXIES)
+    return any(getattr(kind, name) is not getattr(ours, name) for name in METHODS)
 
 
 # The key of an answer by query is its base key and a digest: as many digits as the hash method has.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, MutableMapping
+import weakref
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["SimpleCache"]
 
 _UNBOUNDED = 1 << 62
+
+METHODS = frozenset(("get", "set", "has", "get_many", "set_many"))
+"""The methods that decorated functions go through; whoever replaces one sees every call."""
 
 # For a look that waits for nobody.
 _LOOK = Policy(1.0, wait=0.0)
@@ -53,6 +57,7 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
                 stacklevel=2,
             )
             ignore_delete_many_errors = ignore_errors
+        self._listeners: list[weakref.WeakMethod[Callable[[], None]]] = []
         self._serializer: BaseSerializer = SimpleSerializer()
         # cachelib makes room before it inserts, and so holds one more than it is told.
         self._new_engine = partial(
@@ -64,6 +69,27 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
         )
         super().__init__(self._new_engine(), 0, ignore_delete_many_errors)
         self.default_timeout: Any = default_timeout
+
+    # Whoever watches learns that a method of this very object was replaced.
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Calls `listener`, a method, as long as its object lives."""
+        self._listeners.append(weakref.WeakMethod(listener))
+
+    def _tell(self, name: str) -> None:
+        if name in METHODS:
+            for listener in self._listeners:
+                tell = listener()
+                if tell is not None:
+                    tell()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self._tell(name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._tell(name)
 
     @classmethod
     def factory(
