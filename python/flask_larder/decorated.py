@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import durations
 from ._native import Answer, Engine, FunctionStats, Key, Permit, Policy
 from .callbacks import Callback
+from .names import name_of
 from .steps import Load, Lookup, Steps, Store, run
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ class Decorated:
 
     @property
     def name(self) -> str:
-        """The function's name, as people find it in the source; of a lambda, with its line.
+        """The function's name, as people find it in the source.
 
-        Functions that a factory makes share their name: all but the first of one cache get a number,
-        so that none is given the answers of another, also not of one that is gone.
+        Where two functions of a cache have one name all the same, all but the first get a number, so
+        that none is given the answers of another, also not of one that is gone.
         """
         return self._name
 
@@ -114,16 +115,7 @@ class Decorated:
 
     def own_name(self) -> str:
         """The name that the function has of itself."""
-        function = self.function
-        name = getattr(function, "__qualname__", None)
-        if name is None:
-            kind = type(function).__qualname__
-            raise TypeError(
-                f"{kind} object has no name to tell its answers by (cache a function that calls it)"
-            )
-        if "<lambda>" in name:
-            name = f"{name}:{function.__code__.co_firstlineno}"
-        return f"{function.__module__}.{name}"
+        return name_of(self.function)
 
     def offer_key(self, make_cache_key: Any) -> None:
         """Puts the key function on the wrapper, where people read and replace it."""

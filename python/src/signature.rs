@@ -308,6 +308,6 @@ fn write_receiver(writer: &mut KeyWriter, receiver: &Bound<'_, PyAny>) -> Result
         return Err(NoKey::Unkeyable(refused));
     }
     let text = receiver.repr()?;
-    writer.object(&kind.qualname()?.to_cow()?);
+    write(writer.object("receiver").tuple(2), kind.as_any())?;
     write(writer, text.as_any())
 }

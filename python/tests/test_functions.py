@@ -293,6 +293,43 @@ def test_functions_of_a_factory_do_not_get_the_answers_of_one_another(stored: Ca
         assert make(number)() == number
 
 
+def test_functions_of_a_factory_are_the_same_in_every_process(redis_url: str) -> None:
+    """The order in which they are made tells nothing: it differs from process to process."""
+    from conftest import redis_config
+
+    config = redis_config(redis_url)
+
+    def plain(wrapped: Any) -> Any:
+        """A decorator that does not say what it stands for."""
+
+        def wrapper() -> Any:
+            return wrapped()
+
+        return wrapper
+
+    def one() -> str:
+        return "one"
+
+    def two() -> str:
+        return "two"
+
+    def process(order: list[Any]) -> list[Any]:
+        app = Flask("shop")
+        cache = Cache(app, config=config)
+
+        def make(number: int) -> Any:
+            return cache.memoize(60)(lambda: number)
+
+        functions = {
+            key: make(key) if key in (1, 2) else cache.memoize(60)(plain(key)) for key in order
+        }
+        with app.app_context():
+            return [functions[key]() for key in (1, 2, one, two)]
+
+    assert process([1, 2, one, two]) == [1, 2, "one", "two"]
+    assert process([two, 2, one, 1]) == [1, 2, "one", "two"]
+
+
 def test_functions_that_are_made_again_and_hold_nothing_share_their_answers(stored: Cache) -> None:
     def make() -> Any:
         @stored.memoize(60)
