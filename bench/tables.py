@@ -12,6 +12,7 @@ GROUPS = {
     "decorator": ("A decorated view, called inside a request context", "µs", 1e6),
     "request": ("A whole request through the application (WSGI)", "µs", 1e6),
     "memoize": ("Memoized functions", "µs", 1e6),
+    "compat": ("The drop-in dialect, `flask_larder.compat`", "µs", 1e6),
     "direct": ("Direct use", "µs", 1e6),
     "full": ("A new key into a full store", "µs", 1e6),
     "fragment": ("Template fragments", "µs", 1e6),

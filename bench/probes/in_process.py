@@ -11,7 +11,7 @@ from typing import Any
 import cachebox
 import cachetools
 from cachelib import SimpleCache
-from rounds import CPU, FC, UNCACHED, Contestant, Effort, Mark, Row, measure, report
+from rounds import CPU, FC, OURS, UNCACHED, Contestant, Effort, Mark, Row, measure, report
 from sites import (
     BODY,
     FRAGMENT,
@@ -24,11 +24,14 @@ from sites import (
     serve,
 )
 
+import flask_larder.compat
+
 FLAT = {f"key {number}": f"value {number}" for number in range(50)}
 NESTED = {f"key {number}": {"id": number, "name": f"name {number}"} for number in range(50)}
 ARGUMENTS = "7, 'seven', 7.5, True, None"
 
 SITES = {name: Site(make) for name, make in MAKERS.items()}
+DROP_IN = Site(flask_larder.compat.Cache)
 PLAIN = Site(None)
 
 
@@ -106,6 +109,31 @@ def memoized() -> list[Row]:
         for name, site in SITES.items()
     ]
     rows.append(Row("memoize", "memoize hit of a method, self and 1 argument", methods))
+    return rows
+
+
+def drop_in() -> list[Row]:
+    """The dialect for code that was written for Flask-Caching, with its keys and its rules."""
+    calls = {
+        "`@cached` hit, view returns a str": ("view()", "text", "/text"),
+        "`@cached(query_string=True)` hit": ("view()", "query", "/query?b=2&a=1"),
+        "`@cached` hit, view returns a Response": ("view()", "response", "/response"),
+        "memoize hit, 0 arguments": ("f()", "none", "/text"),
+        "memoize hit, 5 arguments": (f"f({ARGUMENTS})", "five", "/text"),
+        "memoize hit of a method": ("f.price('EUR')", "product", "/text"),
+    }
+    rows = []
+    for title, (statement, name, path) in calls.items():
+        contestants = [
+            Contestant(
+                owner,
+                statement,
+                {"view": site.views.get(name), "f": site.functions.get(name)},
+                site.inside(path),
+            )
+            for owner, site in {**SITES, OURS: DROP_IN}.items()
+        ]
+        rows.append(Row("compat", f"compat: {title}", contestants))
     return rows
 
 
@@ -207,6 +235,7 @@ def main() -> None:
         *decorators(),
         *whole_requests(),
         *memoized(),
+        *drop_in(),
         *direct_use(),
         *full_stores(),
         *fragments(),
@@ -214,7 +243,7 @@ def main() -> None:
     wanted = [text for text in sys.argv[1:] if not text.startswith("-")]
     rows = [row for row in rows if not wanted or any(text in row.name for text in wanted)]
     measure(rows, Effort.chosen(sys.argv), CPU)
-    for name, site in SITES.items():
+    for name, site in {**SITES, "compat": DROP_IN}.items():
         often = {function: runs for function, runs in site.runs.items() if runs > 2}
         if often:
             raise AssertionError(f"{name}: not hits, but calls of the functions: {often}")

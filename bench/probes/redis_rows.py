@@ -74,7 +74,7 @@ def main() -> None:
     port = servers.free_port()
     with servers.redis(port):
         found = rows(port)
-        measure(found, Effort.chosen(sys.argv), WALL)
+        measure(found, Effort.chosen(sys.argv).by_the_wall(), WALL)
     report(found)
 
 
