@@ -16,7 +16,8 @@ pub type InKey<'a> = &'a dyn Fn(&HeaderName) -> bool;
 ///
 /// # Errors
 ///
-/// [`Reason::Method`] unless it is GET or HEAD, [`Reason::Stream`] when it wants another protocol,
+/// [`Reason::Method`] unless it is GET or HEAD, [`Reason::Stream`] when it wants another protocol or
+/// has a body, which no key holds,
 /// [`Reason::Authorization`] or [`Reason::Cookie`] when it carries credentials that the key does
 /// not.
 pub fn askable(
@@ -27,7 +28,7 @@ pub fn askable(
     if method != "GET" && method != "HEAD" {
         return Err(Reason::Method);
     }
-    if headers.has(&header::UPGRADE) {
+    if headers.has(&header::UPGRADE) || has_body(headers) {
         return Err(Reason::Stream);
     }
     if headers.has(&header::AUTHORIZATION) && !in_key(&header::AUTHORIZATION) {
@@ -37,6 +38,14 @@ pub fn askable(
         return Err(Reason::Cookie);
     }
     Ok(())
+}
+
+fn has_body(headers: &(impl Fields + ?Sized)) -> bool {
+    let mut length = false;
+    headers.each(&header::CONTENT_LENGTH, &mut |value| {
+        length |= !matches!(value, b"" | b"0")
+    });
+    length || headers.has(&header::TRANSFER_ENCODING)
 }
 
 /// Whether answers with this status are stored by default: 200, 203, 204, 301 and 308.

@@ -42,6 +42,12 @@ fn requests_that_the_cache_may_answer() {
         assert_eq!(ask(method, &[]), Err(Reason::Method), "{method}");
     }
     assert_eq!(ask("GET", &[("upgrade", "h2c")]), Err(Reason::Stream));
+    assert_eq!(ask("GET", &[("content-length", "0")]), Ok(()));
+    assert_eq!(ask("GET", &[("content-length", "7")]), Err(Reason::Stream));
+    assert_eq!(
+        ask("GET", &[("transfer-encoding", "chunked")]),
+        Err(Reason::Stream)
+    );
     assert_eq!(
         ask("GET", &[("authorization", "")]),
         Err(Reason::Authorization)

@@ -33,7 +33,7 @@ use crate::page::Page;
 /// ```
 #[must_use]
 pub struct CacheLayerBuilder {
-    cache: Option<PageCache>,
+    source: Source,
     key: KeyRule,
     policy: Policy,
     absences: Option<Duration>,
@@ -43,13 +43,23 @@ pub struct CacheLayerBuilder {
     max_body: usize,
 }
 
+/// Where pages are kept.
+enum Source {
+    Default,
+    Store(AnyStore<Page>),
+    Cache(PageCache),
+}
+
+/// What the head of a page takes at most, by the limits of usual servers.
+const HEAD: usize = 1 << 20;
+
 impl CacheLayerBuilder {
     /// The largest body that is stored unless told otherwise: 8 MiB.
     pub const MAX_BODY: usize = 8 << 20;
 
     pub(crate) fn new(ttl: Duration) -> Self {
         Self {
-            cache: None,
+            source: Source::Default,
             key: KeyRule::new(),
             policy: Policy::new(ttl),
             absences: None,
@@ -61,13 +71,15 @@ impl CacheLayerBuilder {
     }
 
     /// Where pages are kept. Default: in this process, with the bounds of [`Memory`].
-    pub fn store(self, store: impl Into<AnyStore<Page>>) -> Self {
-        self.cache(Cache::new(store))
+    pub fn store(mut self, store: impl Into<AnyStore<Page>>) -> Self {
+        self.source = Source::Store(store.into());
+        self
     }
 
-    /// The cache that pages are kept in; it may belong to other layers too.
+    /// The cache that pages are kept in; it may belong to other layers too. Its own bound on values
+    /// holds besides [`max_body`](Self::max_body).
     pub fn cache(mut self, cache: impl Into<PageCache>) -> Self {
-        self.cache = Some(cache.into());
+        self.source = Source::Cache(cache.into());
         self
     }
 
@@ -148,9 +160,15 @@ impl CacheLayerBuilder {
     /// [`ErrorKind::Config`] for a store that blocks threads: the layer runs on threads that many
     /// requests share.
     pub fn build(self) -> Result<CacheLayer> {
-        let pages = match self.cache {
-            Some(cache) => cache,
-            None => AnyStore::from(Memory::builder().build::<Page>()?).into(),
+        let over = |store: AnyStore<Page>| {
+            // Room for the headers: the bound is that of the body.
+            let most = self.max_body.saturating_add(HEAD);
+            PageCache::from(Cache::builder(store).max_value(most).build::<Page>())
+        };
+        let pages = match self.source {
+            Source::Default => over(Memory::builder().build::<Page>()?.into()),
+            Source::Store(store) => over(store),
+            Source::Cache(pages) => pages,
         };
         if pages.engine().store().may_block() {
             let name = pages.engine().store().name();

@@ -40,6 +40,7 @@ impl Page {
     pub fn new(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Self {
         let age = age::on_arrival(&headers);
         fields::remove_hop_by_hop(&mut headers);
+        headers.values_mut().for_each(own);
         // RFC 9110 section 8.6: an answer 204 has none. All others get it here and not for each hit.
         if status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_LENGTH);
@@ -134,6 +135,14 @@ impl Page {
         }
         let status = StatusCode::from_u16(plain.status).ok()?;
         Some(Self::new(status, headers, plain.body.clone()))
+    }
+}
+
+/// Gives a value memory of its own, for it may be a small part of a large buffer.
+fn own(value: &mut HeaderValue) {
+    if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
+        copy.set_sensitive(value.is_sensitive());
+        *value = copy;
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, StreamBody};
-use larder_tower::CacheLayer;
+use larder_tower::{CacheLayer, CacheLayerBuilder};
 use site::{Count, Gate, get, layer, request, until};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
@@ -138,6 +138,20 @@ async fn a_body_of_exactly_the_limit_is_stored() {
     get(&app, "/").await;
     assert_eq!(get(&app, "/").await.body, "1234567890");
     assert_eq!(calls.get(), 1);
+}
+
+#[tokio::test]
+async fn the_bound_is_that_of_the_body_alone() {
+    for size in [9 << 20, CacheLayerBuilder::MAX_BODY] {
+        let layer = CacheLayer::builder(site::seconds(60))
+            .max_body(size)
+            .build()
+            .unwrap();
+        let (app, calls) = site_of(&layer, move || Body::from(vec![b'x'; size]));
+        get(&app, "/").await;
+        assert_eq!(get(&app, "/").await.body.len(), size);
+        assert_eq!(calls.get(), 1);
+    }
 }
 
 #[tokio::test]

@@ -431,6 +431,17 @@ async fn nested_routers_with_the_same_inner_path_are_kept_apart() {
 }
 
 #[tokio::test]
+async fn a_request_with_a_body_is_left_alone() {
+    let (layer, _) = layer(|builder| builder);
+    let (app, calls) = site(&layer, |call, _| call.to_string());
+    for length in ["1", "2"] {
+        let answer = get_with(&app, "/search", &[("content-length", length)]).await;
+        assert_eq!(answer.cache_status(), "Larder; fwd=bypass; detail=stream");
+    }
+    assert_eq!(calls.get(), 2);
+}
+
+#[tokio::test]
 async fn upgrades_are_not_touched() {
     let (layer, _) = layer(|builder| builder);
     let (app, calls) = site(&layer, |_, _| StatusCode::SWITCHING_PROTOCOLS);

@@ -49,11 +49,9 @@ pub(crate) async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize) -> Col
     }
 }
 
-/// The chunks as one; a single one is not copied.
+/// The chunks as one, in memory of their own: a chunk may be a small part of a large buffer, which
+/// would live as long as the page.
 pub(super) fn join(chunks: &mut Vec<Bytes>, size: usize) -> Bytes {
-    if chunks.len() == 1 {
-        return chunks.swap_remove(0);
-    }
     let mut all = BytesMut::with_capacity(size);
     chunks
         .drain(..)
