@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 OURS, FC, UNCACHED = "Larder", "Flask-Caching", "uncached"
+# Those with columns of their own; the fastest of all others is the best peer.
+FIXED = (UNCACHED, FC, "axum-response-cache")
 
 # Title, the unit, what a second is in it, and the digits that mean something.
 GROUPS = {
@@ -50,7 +52,7 @@ def page(rows: list[dict[str, Any]], machine: list[str], *, quick: bool) -> str:
 
 def table(rows: list[dict[str, Any]], unit: str, scale: float) -> str:
     """One group: a row for each operation."""
-    fixed = [name for name in (UNCACHED, FC) if any(contestant(row, name) for row in rows)]
+    fixed = [name for name in FIXED if any(contestant(row, name) for row in rows)]
     peers = any(list(others(row)) for row in rows)
     head = ["operation", f"Larder, {unit}"]
     for name in fixed:
@@ -107,8 +109,8 @@ def contestant(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def others(row: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """The peers beside Flask-Caching."""
-    return (one for one in row["contestants"] if one["name"] not in (OURS, FC, UNCACHED))
+    """The peers without a column of their own."""
+    return (one for one in row["contestants"] if one["name"] not in (OURS, *FIXED))
 
 
 def short(number: float) -> str:
