@@ -12,6 +12,7 @@ from conftest import Calls, redis_config, text_of
 from flask import Blueprint, Flask, Response, abort, jsonify, make_response, request
 from flask.views import MethodView, View
 from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
 
 from flask_larder.compat import Cache, CachedResponse, cache_view_hit, cache_view_miss
 from flask_larder.testing import HandClock
@@ -449,3 +450,30 @@ def test_outside_of_a_request_the_function_runs(
     app.debug = True
     with pytest.raises(RuntimeError, match="outside of request context"):
         load()
+
+
+def test_errors_that_cannot_be_restored_are_raised_each_time(
+    app: Flask, each: Cache, calls: Calls
+) -> None:
+    # Its constructor wants an argument that the pickle of an exception does not hold.
+    @app.get("/old")
+    @each.cached()
+    def old() -> str:
+        calls()
+        raise RequestRedirect("/new")
+
+    client = app.test_client()
+    assert [client.get("/old").status_code for _ in range(4)] == [308] * 4
+    assert calls.count == 4
+
+
+def test_callables_that_are_no_functions(app: Flask, each: Cache) -> None:
+    class Adder:
+        __name__ = __qualname__ = "Adder"
+
+        def __call__(self, number: int) -> int:
+            return number + 1
+
+    add = each.memoize()(Adder())
+    with app.app_context():
+        assert [add(1), add(1), add(2)] == [2, 2, 3]

@@ -42,6 +42,14 @@ class Quick(Decorated):
     _native: CachedFunction | None = None
     _load_seconds = 0.0
 
+    def own_name(self) -> str:
+        try:
+            return super().own_name()
+        except TypeError:
+            # Here the name is for people alone: the keys are made as Flask-Caching makes them.
+            kind = type(self.function)
+            return f"{kind.__module__}.{kind.__qualname__}"
+
     def native_rule(self) -> ViewKey | None:
         """What makes the key without Python, where that is possible."""
         return None
@@ -82,10 +90,10 @@ class Quick(Decorated):
             return None
         try:
             key = self.key(args, kwargs)
+            found = quick[0].get(key)
         except Exception:
             # The steps meet the same error, and know what is to be done about it.
             return None
-        found = quick[0].get(key)
         if found is None or (found[0] is None and not self.keeps_none):
             return None
         self.stats.count_hit("fresh", self._load_seconds, 0.0)

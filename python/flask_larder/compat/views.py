@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -151,9 +152,10 @@ class CompatView(Quick, View):
             if inspect.isasyncgen(value):
                 raise Uncached("stream")
             return value
-        if isinstance(value, Response) and type(value) not in _plain_responses():
+        whole = isinstance(value, Response) and type(value) not in _plain_responses()
+        if whole or isinstance(value, HTTPException):
             # A class of the application's own may hold more than a page does.
-            return value
+            return _restorable(value)
         return super().incoming(value)
 
     def outgoing(self, value: Any) -> Any:
@@ -246,6 +248,16 @@ def _caught(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return function(*args, **kwargs)
     except HTTPException as error:
         return error
+
+
+def _restorable(value: Any) -> Any:
+    """The value, if it can be kept as a pickle and be had back: not every exception can."""
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception as error:
+        kind = type(value).__qualname__
+        raise Uncached(f"uncodable: {kind} cannot be pickled and restored ({error})") from None
+    return value
 
 
 def _plain_responses() -> tuple[type, ...]:
