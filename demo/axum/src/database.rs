@@ -22,10 +22,13 @@ pub(crate) fn location() -> PathBuf {
     folder.join(format!("catalogue-{digest}.sqlite3"))
 }
 
-/// Builds the database under a name of its own and renames it when it is complete, so that an
-/// interrupted build leaves nothing half done behind.
+/// Builds the database if it is missing: under a name of its own, and renamed when it is complete, so
+/// that an interrupted build leaves nothing half done behind.
 pub(crate) fn ensure() -> Result<PathBuf, Box<dyn std::error::Error>> {
     let path = location();
+    if path.exists() {
+        return Ok(path);
+    }
     let folder = path.parent().ok_or("the database has no folder")?;
     std::fs::create_dir_all(folder)?;
     let unfinished = folder.join(format!("building-{}.sqlite3", std::process::id()));

@@ -10,6 +10,8 @@ mod database;
 mod pages;
 mod site;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod writes;
 
