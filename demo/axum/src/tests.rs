@@ -9,6 +9,8 @@ use tower::ServiceExt;
 use crate::database::{Database, ensure};
 use crate::site;
 
+const STORED: &str = "Larder; fwd=miss; stored";
+
 struct Visitor<'a> {
     app: &'a Router,
     cookie: &'static str,
@@ -44,26 +46,21 @@ impl Visitor<'_> {
 
 /// The functions of a process have one cache, so there is one site and one test.
 #[tokio::test]
-async fn pages_are_kept_and_a_write_is_seen_at_once() {
+async fn the_site_keeps_its_promises() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("catalogue.sqlite3");
     std::fs::copy(ensure().unwrap(), &copy).unwrap();
     let app = site::app(Database::open(copy)).unwrap();
-    let anyone = Visitor {
-        app: &app,
-        cookie: "",
-    };
-    let (one, other) = (
-        Visitor {
-            app: &app,
-            cookie: "user=1",
-        },
-        Visitor {
-            app: &app,
-            cookie: "user=1308",
-        },
-    );
+    let visitor = |cookie| Visitor { app: &app, cookie };
+    let (anyone, one, other) = (visitor(""), visitor("user=1"), visitor("user=1308"));
+    pages_are_kept_for_everyone(&anyone, &one).await;
+    a_write_is_seen_at_once(&anyone, &visitor("cart=1.2_")).await;
+    a_purge_reaches_every_page_of_a_category(&anyone).await;
+    orders_are_kept_for_each_user(&anyone, &one, &other).await;
+    a_profile_is_dropped_when_it_is_saved(&one).await;
+}
 
+async fn pages_are_kept_for_everyone(anyone: &Visitor<'_>, one: &Visitor<'_>) {
     for path in [
         "/category/1",
         "/category/1?page=2",
@@ -72,53 +69,50 @@ async fn pages_are_kept_and_a_write_is_seen_at_once() {
         "/trending",
     ] {
         let (cold, made) = one.get(path).await;
-        assert_eq!(cold, "Larder; fwd=miss; stored", "{path}");
+        assert_eq!(cold, STORED, "{path}");
         let (warm, again) = anyone.get(path).await;
         assert!(warm.starts_with("Larder; hit; ttl="), "{path}: {warm}");
         assert_eq!(made, again);
     }
-    assert_eq!(
-        anyone.get("/category/1?page=9999").await.0,
-        r#"Larder; fwd=miss; detail="status: 404""#
-    );
+    let missing = anyone.get("/category/1?page=9999").await.0;
+    assert_eq!(missing, r#"Larder; fwd=miss; detail="status: 404""#);
+}
 
-    // A write is seen at once on its own page and in the lists; other products stay.
-    anyone.get("/product/40000").await;
+async fn a_write_is_seen_at_once(anyone: &Visitor<'_>, buyer: &Visitor<'_>) {
     anyone
         .post("/product/1/edit", "name=A+%3Cnew%3E+name&price=12.50")
         .await;
     let (_, page) = anyone.get("/product/1").await;
     assert!(page.contains("<h1>A &lt;new&gt; name</h1>") && page.contains("12.50 €"));
-    assert_eq!(
-        anyone.get("/search?q=lamp").await.0,
-        "Larder; fwd=miss; stored"
-    );
-    let (cart, page) = Visitor {
-        app: &app,
-        cookie: "cart=1.2_",
-    }
-    .get("/cart")
-    .await;
+    assert_eq!(anyone.get("/search?q=lamp").await.0, STORED);
+    let (cart, page) = buyer.get("/cart").await;
     assert!(page.contains("25.00 €") && cart.is_empty());
+}
 
-    // A purge by tag reaches every page of one category.
-    anyone.get("/category/2").await;
+async fn a_purge_reaches_every_page_of_a_category(anyone: &Visitor<'_>) {
+    for path in ["/category/1", "/category/1?page=2", "/category/2"] {
+        anyone.get(path).await;
+    }
     anyone.post("/purge", "tag=category:1").await;
-    assert_eq!(
-        anyone.get("/category/1?page=2").await.0,
-        "Larder; fwd=miss; stored"
-    );
+    assert_eq!(anyone.get("/category/1").await.0, STORED);
+    assert_eq!(anyone.get("/category/1?page=2").await.0, STORED);
     assert!(anyone.get("/category/2").await.0.starts_with("Larder; hit"));
+}
 
-    // Orders are cached for each user; nobody gets those of another, nor of nobody.
+async fn orders_are_kept_for_each_user(
+    anyone: &Visitor<'_>,
+    one: &Visitor<'_>,
+    other: &Visitor<'_>,
+) {
     let (_, mine) = one.get("/orders").await;
     assert!(one.get("/orders").await.0.starts_with("Larder; hit"));
     let (cold, theirs) = other.get("/orders").await;
-    assert_eq!(cold, "Larder; fwd=miss; stored");
+    assert_eq!(cold, STORED);
     assert_ne!(mine, theirs);
     assert!(!anyone.get("/orders").await.0.contains("hit"));
+}
 
-    // A profile is dropped when it is saved.
+async fn a_profile_is_dropped_when_it_is_saved(one: &Visitor<'_>) {
     assert!(!one.get("/profile").await.1.contains("Utrecht-on-Sea"));
     one.post("/profile", "city=Utrecht-on-Sea&about=me").await;
     assert!(one.get("/profile").await.1.contains("Utrecht-on-Sea"));
