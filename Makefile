@@ -35,5 +35,5 @@ bench: ## Measure against Flask-Caching and other caches, side by side
 
 .PHONY: clean
 clean: ## Remove everything that was built or downloaded
-	rm -rf target dist .venv .venv-conformance conformance/.work conformance/report.txt
+	rm -rf target dist .venv .venv-* bench/rust/target conformance/.work conformance/report.txt demo/.data
 	rm -f python/flask_larder/_native*.so
