@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use larder_core::store::Memory;
 use larder_core::{Clock, Entry, Freshness};
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -117,6 +118,33 @@ impl CachedFunction {
         drop(old);
     }
 
+    /// The collector of cycles sees through: a function and what it is cached by hold one another.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.answer)?;
+        // Whoever holds a lock is in the middle of a call, and what is called is alive.
+        if let Ok(place) = self.make_cache_key.try_lock()
+            && let Some(function) = place.as_ref()
+        {
+            visit.call(function)?;
+        }
+        if let Ok(place) = self.plan.try_lock()
+            && let Some(plan) = place.as_deref()
+        {
+            plan.traverse(&visit)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        self.set_plan(None);
+        let key = self
+            .make_cache_key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(key);
+    }
+
     /// Pickled by name, as functions are.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.getattr(intern!(slf.py(), "__qualname__"))
@@ -181,6 +209,16 @@ impl CachedFunction {
 }
 
 impl Plan {
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.app)?;
+        visit.call(&self.stats)?;
+        visit.call(&self.respond)?;
+        match &self.rule {
+            Rule::Function(signature) => visit.call(signature),
+            Rule::View(view) => visit.call(view),
+        }
+    }
+
     /// The answer to a call, if it is a plain hit.
     fn hit<'py>(
         &self,

@@ -1,6 +1,7 @@
 //! The signature of a memoized function, read once, and the keys of its calls.
 
 use larder_core::{KeyWriter, Kind};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
@@ -104,6 +105,13 @@ impl Signature {
             }
         }
         Ok(signature)
+    }
+
+    /// A default may hold the function, which holds this.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let parameters = self.named.iter().chain(&self.keyword_only);
+        let mut defaults = parameters.filter_map(|parameter| parameter.default.as_ref());
+        defaults.try_for_each(|default| visit.call(&default.value))
     }
 
     /// The key of a call, or the reason why it has none as a str; `None` when the arguments do not fit

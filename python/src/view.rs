@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use larder_core::{Key as CoreKey, KeyWriter, Kind};
 use larder_http::key as rule;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -72,6 +73,11 @@ impl ViewKey {
             values,
             identity,
         }
+    }
+
+    /// What computes a value may hold the view, which holds this.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.values.iter().try_for_each(|value| visit.call(value))
     }
 
     /// The key of `request`; of `base` instead of the prefix and the path, if it is given.
