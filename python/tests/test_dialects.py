@@ -44,6 +44,21 @@ def test_the_accident_happens_as_it_does_there(app: Flask, log: pytest.LogCaptur
     assert counters["passes"] == {"unsafe_store: session": 1}
 
 
+def test_a_hook_that_looks_at_an_empty_session_is_not_blamed(
+    app: Flask, log: pytest.LogCaptureFixture
+) -> None:
+    cache = flask_larder.compat.Cache(app, config=SIMPLE)
+
+    @app.before_request
+    def load_user() -> None:
+        session.get("user")
+
+    app.add_url_rule("/", "index", cache.cached()(lambda: "page"))
+    client = app.test_client()
+    assert [client.get("/").headers["Vary"] for _ in range(3)] == ["Cookie"] * 3
+    assert not log.messages
+
+
 def test_the_accident_does_not_happen_here(app: Flask) -> None:
     cache = flask_larder.Cache(app, config=SIMPLE)
     assert profile_pages(app, cache) == ["profile of ann", "profile of bob"]

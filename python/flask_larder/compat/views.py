@@ -222,7 +222,8 @@ class CompatView(Quick, View):
             environ = request.environ
             environ[_ARGS_READ] = "args" in vars(request)
             before = safety.of_request(request, inputs, custom=False)
-            value = _caught(function, args, kwargs)
+            with safety.watched_session():
+                value = _caught(function, args, kwargs)
             after = safety.of_answer(value, inputs, custom=False)
             environ[_UNSAFE] = [reason for reason in (before, after) if reason is not None]
             return value
