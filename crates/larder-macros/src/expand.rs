@@ -245,12 +245,22 @@ impl Function {
                     use ::larder::memo::shares::{Cloned as _, Never as _};
                     (&::larder::memo::Shares(__larder_error)).share()
                 }
+                fn __larder_weigh(__larder_value: &#value) -> ::core::primitive::usize {
+                    #[allow(unused_imports)]
+                    use ::larder::memo::weighs::{Plain as _, Weighed as _};
+                    (&::larder::memo::Weighs(__larder_value)).weigh()
+                }
                 static __LARDER_MEMO: ::std::sync::OnceLock<::larder::memo::Memo<#value, #error>> =
                     ::std::sync::OnceLock::new();
                 __LARDER_MEMO.get_or_init(|| {
                     let __larder_name = ::larder::memo::name_of::<__LarderHere>(#name, ::core::line!(), ::core::column!());
                     let __larder_policy = ::larder::Policy::new(#ttl) #revalidate #on_error;
-                    ::larder::memo::Memo::new(__larder_name, __larder_policy, __larder_cache, __larder_share)
+                    ::larder::memo::Memo::new(
+                        __larder_name,
+                        __larder_policy,
+                        __larder_cache,
+                        ::larder::memo::Traits { weigh: __larder_weigh, share: __larder_share },
+                    )
                 })
             }
         }

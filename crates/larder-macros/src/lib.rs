@@ -26,6 +26,9 @@ use proc_macro::TokenStream;
 /// called `Result` is kept only if it is `Ok`; an error goes to everyone who waited for it, if it can be
 /// cloned.
 ///
+/// The memory that an answer takes is what its `Value::weight` says, if it has one, and else its size
+/// without what it points to: implement `Value` for large answers of your own types.
+///
 /// | option | meaning |
 /// |---|---|
 /// | `ttl = "2m"` | how long an answer is fresh: `ms`, `s`, `m`, `h`, `d`, `w`, or `"forever"`; or an expression, a `Duration` or `Lifetime`. Required |

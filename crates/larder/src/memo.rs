@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 use larder_core::store::Memory;
 use larder_core::{Cache, Error, ErrorKind, Result, Tag, ThreadPark, drive};
 
-pub use call::{Call, Memo};
+pub use call::{Call, Memo, Traits};
 pub use kept::Kept;
-pub use outcome::{Fallible, Keeps, Outcome, Shares, keeps, shares};
+pub use outcome::{Fallible, Keeps, Outcome, Shares, Weighs, keeps, shares, weighs};
 
 /// A cache of memoized answers, whatever their types.
 pub type MemoCache = Cache<Kept>;

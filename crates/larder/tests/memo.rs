@@ -295,6 +295,26 @@ fn a_stale_answer_stands_in_for_an_error() {
 }
 
 #[test]
+fn an_answer_weighs_what_it_says_of_itself() {
+    struct Opaque([u8; 64]);
+    #[memoize(ttl = "1h", cache = cache())]
+    fn text(length: usize) -> String {
+        "x".repeat(length)
+    }
+    #[memoize(ttl = "1h", cache = cache())]
+    fn opaque() -> std::sync::Arc<Opaque> {
+        Opaque([0; 64]).into()
+    }
+    let bytes = || larder::Store::size(cache().store()).bytes;
+    let before = bytes();
+    text(10_000);
+    assert!((10_000..11_000).contains(&(bytes() - before)));
+    let before = bytes();
+    assert_eq!(opaque().0[0], 0);
+    assert!((64..1000).contains(&(bytes() - before)));
+}
+
+#[test]
 fn without_a_cache_of_its_own_a_function_uses_the_common_one() -> Result<(), Error> {
     static CALLS: Calls = Calls::new();
     #[memoize(ttl = "1h", tags = ["common"])]

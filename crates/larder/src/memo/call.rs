@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use larder_core::{
     Chain, Failure, Key, KeyWriter, Kind, Lookup, Permit, Policy, Reason, Result, Settled, Tag,
@@ -19,8 +18,15 @@ pub struct Memo<V, E> {
     name: String,
     policy: Policy,
     cache: fn() -> &'static MemoCache,
-    share: fn(&E) -> Option<Failure>,
-    answer: PhantomData<fn() -> V>,
+    traits: Traits<V, E>,
+}
+
+/// What depends on the types of a function alone.
+pub struct Traits<V, E> {
+    /// The weight of an answer in bytes.
+    pub weigh: fn(&V) -> usize,
+    /// A failure that others can have too.
+    pub share: fn(&E) -> Option<Failure>,
 }
 
 /// One call of a memoized function: its key, and its policy with the tags of this call.
@@ -36,14 +42,13 @@ impl<V, E> Memo<V, E> {
         name: String,
         policy: Policy,
         cache: fn() -> &'static MemoCache,
-        share: fn(&E) -> Option<Failure>,
+        traits: Traits<V, E>,
     ) -> Self {
         Self {
             name,
             policy,
             cache,
-            share,
-            answer: PhantomData,
+            traits,
         }
     }
 
@@ -224,7 +229,9 @@ where
     async fn settle(self, permit: Leading, outcome: Outcome<V, E>) -> std::result::Result<V, E> {
         match outcome {
             Outcome::Keep(value) => {
-                permit.store(Kept::new(value.clone()), &self.policy).await;
+                let weight = (self.memo.traits.weigh)(&value);
+                let kept = Kept::new(value.clone(), weight);
+                permit.store(kept, &self.policy).await;
                 Ok(value)
             }
             Outcome::Return(value) => {
@@ -238,7 +245,7 @@ where
     /// A stale answer stands in for the error if there is one; else those who wait get a clone of the
     /// error, or ask for themselves where it has none.
     async fn fail(self, permit: Leading, error: E) -> std::result::Result<V, E> {
-        let shared = (self.memo.share)(&error);
+        let shared = (self.memo.traits.share)(&error);
         if shared.is_none() && permit.previous().is_none() {
             permit.decline(&Reason::Failed);
             return Err(error);
@@ -272,5 +279,11 @@ impl<V, E> fmt::Debug for Call<V, E> {
             .field("key", &self.key)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
+    }
+}
+
+impl<V, E> fmt::Debug for Traits<V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Traits")
     }
 }

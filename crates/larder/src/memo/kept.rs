@@ -17,11 +17,12 @@ struct Inner<T: ?Sized> {
 }
 
 impl Kept {
-    /// Keeps a value. What it points to is not counted in its weight.
-    pub fn new<T: Send + Sync + 'static>(value: T) -> Self {
+    /// Keeps a value that takes this many bytes, what it points to included.
+    pub fn new<T: Send + Sync + 'static>(value: T, weight: usize) -> Self {
+        let around = size_of::<Inner<()>>() + 2 * size_of::<usize>();
         Self(Arc::new(Inner {
             type_name: type_name::<T>(),
-            weight: size_of::<Inner<T>>() + 2 * size_of::<usize>(),
+            weight: around + weight,
             value,
         }))
     }

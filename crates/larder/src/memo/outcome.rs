@@ -1,14 +1,15 @@
 //! What a memoized call came to, whatever the function returns.
 //!
-//! A `Result` is kept only if it is `Ok`, and its error is given to those who waited if it can be
-//! cloned. Both questions are about types, and Rust answers them by choosing between two traits: the
-//! one that wants more is tried first, the one for a reference to it is found where that does not fit.
+//! A `Result` is kept only if it is `Ok`; its error is given to those who waited if it can be cloned;
+//! an answer weighs what it says of itself, if it says anything. These are questions about types, and
+//! Rust answers them by choosing between two traits: the one that wants more is tried first, the one
+//! for a reference to it is found where that does not fit.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use larder_core::Failure;
+use larder_core::{Failure, Value};
 
 /// What a memoized call came to.
 #[derive(Debug)]
@@ -117,8 +118,41 @@ pub mod shares {
     }
 }
 
-/// What a memoized call failed with. `again` is `None`-like for errors that cannot be cloned: it
-/// then makes something of no error's type.
+/// Asks for the weight of a value; see [`weighs`].
+#[derive(Debug)]
+pub struct Weighs<'a, T>(pub &'a T);
+
+/// The weight of a value: what it says of itself, else its size without what it points to.
+pub mod weighs {
+    use super::{Value, Weighs};
+
+    /// For values that know their weight.
+    pub trait Weighed {
+        /// The bytes that the value takes, what it points to included.
+        fn weigh(&self) -> usize;
+    }
+
+    impl<T: Value> Weighed for Weighs<'_, T> {
+        fn weigh(&self) -> usize {
+            self.0.weight()
+        }
+    }
+
+    /// For all other values.
+    pub trait Plain {
+        /// The bytes that the value itself takes.
+        fn weigh(&self) -> usize;
+    }
+
+    impl<T> Plain for &Weighs<'_, T> {
+        fn weigh(&self) -> usize {
+            size_of::<T>()
+        }
+    }
+}
+
+/// What a memoized call failed with: `again` makes a clone of the error, or, for one that cannot be
+/// cloned, something that is no error.
 pub(super) struct Raised {
     again: Box<dyn Fn() -> Box<dyn Any> + Send + Sync>,
 }
