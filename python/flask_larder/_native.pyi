@@ -215,6 +215,13 @@ class Page:
     def __sizeof__(self) -> int: ...
 
 @final
+class Responder:
+    """Makes responses of stored pages, in the response class of one application."""
+
+    def __new__(cls, response_class: type[Any], prepared: type[Any] | None) -> Responder: ...
+    def __call__(self, page: Page) -> Any: ...
+
+@final
 class KeptValue:
     """An object as it is kept in memory, for tests."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import _native, durations
-from ._native import Page
+from ._native import Page, Responder
 
 __all__ = ["CachedResponse", "page_of", "respond", "responder"]
 
@@ -99,24 +98,9 @@ def _prepared(response_class: type[Response]) -> type[Response] | None:
     return type(response_class.__name__, (_Prepared, response_class), {})
 
 
-def responder(app: Any) -> Callable[[Page], Response]:
+def responder(app: Any) -> Responder:
     """What makes responses of stored pages, in the application's response class."""
-    response_class = app.response_class
-    prepared: Any = _prepared(response_class)
-    if prepared is None:
-        return lambda page: response_class(page.body, page.status, page.headers)
-    new = object.__new__
-
-    def respond(page: Page) -> Response:
-        # Plain: nothing is left for Werkzeug to do. The status is 200, the length is there, and no
-        # URL has to be completed.
-        if not page.plain:
-            return response_class(page.body, page.status, page.headers)
-        response = new(prepared)
-        response._page = page
-        return response
-
-    return respond
+    return Responder(app.response_class, _prepared(app.response_class))
 
 
 def respond(page: Page) -> Response:

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::context::{current_app, current_request};
 use crate::engine::Engine;
+use crate::respond::Responder;
 use crate::signature::{NoKey, Signature};
 use crate::stats::FunctionStats;
 use crate::value::{Page, PyValue};
@@ -253,10 +254,11 @@ impl Plan {
         };
         let value = entry.value.give(py)?;
         stats.hit(entry.meta.cost, started);
-        if value.is_exact_instance_of::<Page>() {
-            return self.respond.bind(py).call1((value,)).map(Some);
+        let Ok(page) = value.cast_exact::<Page>() else { return Ok(Some(value)) };
+        match self.respond.bind(py).cast_exact::<Responder>() {
+            Ok(responder) => responder.get().respond(page).map(Some),
+            Err(_) => self.respond.bind(py).call1((page,)).map(Some),
         }
-        Ok(Some(value))
     }
 
     fn fresh(&self, key: &larder_core::Key) -> Option<Arc<Entry<PyValue>>> {

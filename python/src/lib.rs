@@ -13,6 +13,7 @@ mod engine;
 mod function;
 mod key;
 mod policy;
+mod respond;
 mod signature;
 mod stats;
 mod value;
@@ -30,6 +31,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<function::CachedFunction>()?;
     m.add_class::<key::Key>()?;
     m.add_class::<policy::Policy>()?;
+    m.add_class::<respond::Responder>()?;
     m.add_class::<signature::Signature>()?;
     m.add_class::<stats::FunctionStats>()?;
     m.add_class::<view::ViewKey>()?;

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use crate::arguments;
+use crate::arguments::{self, Unkeyable};
 use crate::key::Key;
 
 /// A parameter that can be filled by position or by name.
@@ -299,21 +299,23 @@ fn hex(digest: u128) -> [u8; 32] {
 }
 
 fn write(writer: &mut KeyWriter, value: &Bound<'_, PyAny>) -> Result<(), NoKey> {
-    arguments::write(writer, value).map_err(arguments::Unkeyable::into_no_key)
+    arguments::write(writer, value).map_err(Unkeyable::into_no_key)
 }
 
 /// Writes what identifies the receiver of a method: its content or `__caching_id__()` where it has
 /// one, the class itself for a class method, else a `__repr__` that the class wrote for itself.
 fn write_receiver(writer: &mut KeyWriter, receiver: &Bound<'_, PyAny>) -> Result<(), NoKey> {
     let py = receiver.py();
-    let refused = match write(writer, receiver) {
-        Err(NoKey::Unkeyable(reason)) => reason,
-        written => return written,
+    // The reason is put into words only where it is given: most methods come by here.
+    let refused = match arguments::write(writer, receiver) {
+        Ok(()) => return Ok(()),
+        Err(raised @ Unkeyable::Raised(_)) => return Err(raised.into_no_key()),
+        Err(refused) => refused,
     };
     let kind = receiver.get_type();
     let plain = py.get_type::<PyAny>().getattr(intern!(py, "__repr__"))?;
     if receiver.is_instance_of::<PyType>() || kind.getattr(intern!(py, "__repr__"))?.is(&plain) {
-        return Err(NoKey::Unkeyable(refused));
+        return Err(refused.into_no_key());
     }
     let text = receiver.repr()?;
     write(writer.object("receiver").tuple(2), kind.as_any())?;

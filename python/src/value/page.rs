@@ -48,7 +48,7 @@ impl Page {
     /// Whether it can be sent as it is: status 200, its length among the headers, and no URL that is
     /// to be completed.
     #[getter]
-    fn plain(&self) -> bool {
+    pub(crate) fn plain(&self) -> bool {
         self.plain
     }
 
