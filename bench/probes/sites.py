@@ -104,6 +104,9 @@ class Site:
                 site._ran("price")
                 return len(currency)
 
+        # Found under its name in its module, as the classes of an application are.
+        Product.__qualname__ = f"Product{id(self)}"
+        globals()[Product.__qualname__] = Product
         return {"none": none, "one": one, "five": five, "product": Product()}
 
     def inside(self, path: str) -> contextvars.Context:
