@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from conftest import redis_config
@@ -33,14 +35,13 @@ def ask(*args):
 """
 
 
-def in_gevent(code: str, config: dict[str, object]) -> str:
+def in_gevent(code: str, config: dict[str, object], folder: Path) -> str:
     """What a process prints that gevent has patched before anything else."""
-    import json
-
     python_path = ":".join(path for path in sys.path if path)
     done = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", HEAD + textwrap.dedent(code)],
         env={**os.environ, "PYTHONPATH": python_path, "CONFIG": json.dumps(config)},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=100,
@@ -170,9 +171,11 @@ print([one.value for one in crowd[:5]], len(ticks))
         pytest.param(OTHERS_RUN, "[7, 7, 7, 7, 7] 100", id="others run"),
     ],
 )
-def test_greenlets(request: pytest.FixtureRequest, name: str, code: str, expected: str) -> None:
+def test_greenlets(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, code: str, expected: str
+) -> None:
     pytest.importorskip("gevent", reason="gevent is not installed: greenlets are not tested")
     config: dict[str, object] = {"CACHE_TYPE": "SimpleCache"}
     if name == "redis":
         config = redis_config(request.getfixturevalue("redis_url"))
-    assert in_gevent(code, config) == expected
+    assert in_gevent(code, config, tmp_path) == expected
