@@ -83,6 +83,9 @@ impl<V: Value, S: Store<V>> Load<V> for Cache<V, S> {
         T: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
+        if let Some(hit) = self.hit_at_once(key) {
+            return Ok(hit.value().clone());
+        }
         match self.lookup(key, policy).await {
             Lookup::Hit(hit) => Ok(hit.value().clone()),
             Lookup::Miss(permit) => lead(permit, policy, load).await,
@@ -118,6 +121,9 @@ impl<V: Value, S: Store<V>> Load<V> for Cache<V, S> {
         F: FnOnce() -> Result<V, E> + Send + 'static,
         E: Send + Sync + 'static,
     {
+        if let Some(hit) = self.hit_at_once(key) {
+            return Ok(hit.value().clone());
+        }
         match block(self.lookup(key, policy)) {
             Lookup::Hit(hit) => Ok(hit.value().clone()),
             Lookup::Miss(permit) => lead_blocking(permit, policy, load),

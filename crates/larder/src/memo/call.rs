@@ -191,7 +191,11 @@ where
         // Two functions that share a name would find each other's answers; those of another type are
         // as good as none.
         let value = |kept: &Kept| kept.get::<V>().cloned();
-        match (self.memo.cache)().lookup(&self.key, &self.policy).await {
+        let cache = (self.memo.cache)();
+        if let Some(hit) = cache.hit_at_once(&self.key) {
+            return value(hit.value()).map_or(Next::Alone, |value| Next::Return(Ok(value)));
+        }
+        match cache.lookup(&self.key, &self.policy).await {
             Lookup::Hit(hit) => {
                 value(hit.value()).map_or(Next::Alone, |value| Next::Return(Ok(value)))
             }
