@@ -25,7 +25,9 @@ def reasons(cache: Cache, app: Flask, name: str) -> dict[str, int]:
     """Why answers of the function that ends in `name` were not stored, and how often."""
     with app.app_context():
         functions = cache.stats()["functions"]
-    (found,) = [counters for full, counters in functions.items() if full.split("#")[0].endswith(name)]
+    (found,) = [
+        counters for full, counters in functions.items() if full.split("#")[0].endswith(name)
+    ]
     passes: dict[str, int] = found["passes"]
     return passes
 
