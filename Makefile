@@ -11,6 +11,7 @@ demo: ## See the cache work: a catalogue site on Flask, at an address it prints
 
 .PHONY: demo-rust
 demo-rust: ## The same site on axum
+	@echo 'building the site and SQLite (the first time takes two to six minutes)'
 	cargo run --release -p demo-axum
 
 .PHONY: test

@@ -9,7 +9,7 @@ use proc_macro::TokenStream;
 
 /// Keeps the answers of a function.
 ///
-/// ```ignore
+/// ```text
 /// #[memoize(ttl = "2m", tags = ["product:{id}"])]
 /// async fn product(id: u32) -> Result<Product, DatabaseError> { /* ... */ }
 ///
