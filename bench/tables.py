@@ -25,8 +25,9 @@ GROUPS = {
 }
 
 HOW = """\
-CPU time of the process (wall time for Redis, with client and server on one core); the median of
-{rounds} shuffled, interleaved rounds, the 10th to 90th percentile in brackets. The time of the loop
+CPU time of the process; the median of {rounds} shuffled, interleaved rounds, the 10th to 90th
+percentile in brackets. For Redis wall time, with client and server on one core, and four times as many
+rounds: what else the machine does shows there first. The time of the loop
 (5 ns) is in all figures. A ratio is the other's figure divided by Larder's: above 1 Larder is ahead.
 Hits of views and functions run with default settings in both libraries: entries expire, statistics are
 counted, and a session is opened in every whole request. "Best peer" is the fastest other cache that
