@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import durations
 from ._native import Answer, Engine, FunctionStats, Key, Permit, Policy
 from .callbacks import Callback
 from .names import name_of
 from .steps import Load, Lookup, Steps, Store, run
+from .tags import Given, Tags
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -72,7 +72,7 @@ class Options:
     response_filter: Callable[[Any], Any] | None = None
     cache_none: bool = False
     windows: Windows = Windows()
-    tags: Iterable[str] | Callable[..., Iterable[str]] | None = None
+    tags: Given = None
     default: Any = MISSING
 
 
@@ -89,7 +89,7 @@ class Decorated:
         self.wrapper: Any = None
         self._offered: Any = None
         self._armed: tuple[Any, Any] | None = None
-        self._signature: inspect.Signature | None = None
+        self._tags = Tags(options.tags, function)
         # The policies of the timeouts that were in force, before their tags.
         self._policies: dict[float | None, Policy] = {}
         self._name = self._named()
@@ -217,7 +217,9 @@ class Decorated:
             if not self.cache._swallows(error):
                 raise
             return (yield Load(args, kwargs))
-        return (yield from self._settle(_Call(engine, key, policy, args, kwargs, started), answer))
+        return (
+            yield from self._settle(_Call(engine, key, policy, (args, kwargs), started), answer)
+        )
 
     def _ask(
         self,
@@ -362,16 +364,7 @@ class Decorated:
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
         """The policy of a call, its tags filled in from the arguments."""
         policy = self.policy_of(self.timeout())
-        tags = self.options.tags
-        if tags is None:
-            return policy
-        if callable(tags):
-            return policy.tagged([str(tag) for tag in tags(*args, **kwargs)])
-        names = [str(tag) for tag in tags]
-        if any("{" in name for name in names):
-            fields = self._arguments(args, kwargs)
-            names = [name.format_map(fields) for name in names]
-        return policy.tagged(names)
+        return policy.tagged(self._tags.of(args, kwargs)) if self._tags else policy
 
     def policy_of(self, timeout: float | None) -> Policy:
         """The policy of a timeout, made once: it is needed for every call."""
@@ -388,41 +381,48 @@ class Decorated:
         del value
         return policy
 
-    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by the names of their parameters, defaults included."""
-        if self._signature is None:
-            self._signature = inspect.signature(self.function)
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        fields = dict(bound.arguments)
-        for parameter in self._signature.parameters.values():
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                fields.update(fields.pop(parameter.name))
-        return fields
 
-
-@dataclass(frozen=True, slots=True)
 class _Call:
-    engine: Engine
-    key: Key
-    policy: Policy
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    # When it began, for the price of a hit.
-    started: float
+    """One call, on its way to an answer; a plain class, because one is made for each."""
+
+    __slots__ = ("args", "engine", "key", "kwargs", "policy", "started")
+
+    def __init__(
+        self,
+        engine: Engine,
+        key: Key,
+        policy: Policy,
+        call: tuple[tuple[Any, ...], dict[str, Any]],
+        started: float,
+    ) -> None:
+        self.engine = engine
+        self.key = key
+        self.policy = policy
+        self.args, self.kwargs = call
+        # When it began, for the price of a hit.
+        self.started = started
 
 
 def _copy_of(error: Any) -> BaseException:
     """Somebody else's error for one who waited: a copy, for each raise writes into the object."""
-    try:
-        twin = copy.copy(error)
-        if type(twin) is not type(error):
-            raise TypeError
-    except Exception:
+    twin = _twin_of(error)
+    if type(twin) is not type(error):
         twin = RuntimeError(f"the load that this call waited for failed: {error!r}")
     twin.__cause__ = error
     twin.__traceback__ = None
     return twin
+
+
+def _twin_of(error: Any) -> Any:
+    with suppress(Exception):
+        return copy.copy(error)
+    kind = cast("Any", type(error))
+    with suppress(Exception):
+        # Its constructor does not take what it hands on to `Exception`.
+        twin: Any = kind.__new__(kind, *error.args)
+        twin.__dict__.update(error.__dict__)
+        return twin
+    return None
 
 
 _log = logging.getLogger("flask_larder")

@@ -208,6 +208,37 @@ def test_tags_that_are_filled_in(app: Flask, stored: Cache, calls: Calls) -> Non
         assert listing(1, kind="x", rest="r") == 4
 
 
+@pytest.mark.parametrize(
+    ("tags", "error", "words"),
+    [
+        ("products", TypeError, r"tags=\['products'\]"),
+        (["product-{nope}"], ValueError, "'nope' is no argument of the function"),
+        (["product-{}"], ValueError, "is no argument of the function"),
+        (["product-{number"], ValueError, "product-{number"),
+    ],
+)
+def test_wrong_tags_are_refused_where_they_are_declared(
+    cache: Cache, tags: Any, error: type[Exception], words: str
+) -> None:
+    def product(number: int) -> int:
+        return number
+
+    with pytest.raises(error, match=words):
+        cache.memoize(60, tags=tags)(product)
+    with pytest.raises(error, match=words):
+        cache.cached(60, tags=tags)(product)
+
+
+def test_tags_may_be_handed_over_in_anything_that_gives_them(
+    app: Flask, cache: Cache, calls: Calls
+) -> None:
+    number = cache.memoize(60, tags=(tag for tag in ("a", "b")))(lambda: calls())
+    with app.app_context():
+        for expected in (1, 2, 3):
+            assert number() == number() == expected
+            cache.invalidate_tags("b")
+
+
 def test_tags_that_are_computed(app: Flask, stored: Cache, calls: Calls) -> None:
     @app.get("/<name>")
     @stored.cached(60, tags=lambda name: ["pages", f"page-{name}"])

@@ -144,6 +144,64 @@ def test_t1_3_an_error_goes_to_all_who_wait(app: Flask, stored: Cache) -> None:
         assert answer() == 7
 
 
+class Particular(Exception):
+    """Its constructor does not take what it hands on."""
+
+    def __init__(self, code: int, hint: str) -> None:
+        super().__init__(f"{code}: {hint}")
+        self.code = code
+
+
+class Stubborn(Exception):
+    """Cannot be copied at all."""
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("no copies")
+
+    def __new__(cls, *args: Any, first: bool = False) -> Stubborn:
+        if not first:
+            raise RuntimeError("no copies")
+        return super().__new__(cls, *args)
+
+    def __init__(self, text: str, *, first: bool) -> None:
+        super().__init__(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Particular(7, "a hint"), Particular),
+        (lambda: OSError(2, "gone", "file"), FileNotFoundError),
+        (lambda: UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), UnicodeDecodeError),
+        (lambda: Stubborn("mine", first=True), RuntimeError),
+    ],
+)
+def test_errors_of_any_class_reach_who_waits(
+    app: Flask, cache: Cache, make: Callable[[], Exception], expected: type[Exception]
+) -> None:
+    async def both() -> list[Any]:
+        gate = asyncio.Event()
+
+        @cache.memoize(60)
+        async def answer() -> int:
+            await gate.wait()
+            raise make()
+
+        tasks = [asyncio.create_task(answer()) for _ in range(2)]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gate.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with app.app_context():
+        leader, follower = asyncio.run(both())
+    assert type(follower) is expected
+    assert follower.__cause__ is leader
+    if expected is not RuntimeError:
+        assert str(follower) == str(leader)
+        assert vars(follower) == vars(leader)
+
+
 def test_t1_3_an_error_goes_to_all_tasks_that_wait(app: Flask, stored: Cache) -> None:
     async def crowd() -> list[Any]:
         gate, calls = asyncio.Event(), Calls()

@@ -1,0 +1,73 @@
+"""The tags of an answer, as `tags=` declares them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from string import Formatter
+from typing import Any
+
+Given = Iterable[str] | Callable[..., Iterable[str]] | None
+
+_ROOT = re.compile(r"[^.\[]*")
+
+
+class Tags:
+    """Names, names with fields in them that a call's arguments fill, or what computes the names."""
+
+    def __init__(self, given: Given, function: Callable[..., Any]) -> None:
+        if isinstance(given, str):
+            raise TypeError(f"tags={given!r} is a str (use a list: tags=[{given!r}])")
+        self._compute = given if callable(given) else None
+        self._names = () if callable(given) else tuple(str(name) for name in given or ())
+        self._signature: inspect.Signature | None = None
+        if any("{" in name or "}" in name for name in self._names):
+            self._signature = inspect.signature(function)
+            self._check(self._signature)
+
+    def __bool__(self) -> bool:
+        return self._compute is not None or bool(self._names)
+
+    def _check(self, signature: inspect.Signature) -> None:
+        """Refuses a field that no argument can fill, where it is declared."""
+        kinds = {parameter.kind for parameter in signature.parameters.values()}
+        if inspect.Parameter.VAR_KEYWORD in kinds:
+            return
+        for name in self._names:
+            try:
+                fields = [field for _, field, _, _ in Formatter().parse(name) if field is not None]
+            except ValueError as error:
+                raise ValueError(f"tag {name!r} is no format: {error}") from None
+            for field in fields:
+                root = _ROOT.match(field)
+                if root is None or root[0] not in signature.parameters:
+                    known = ", ".join(signature.parameters) or "none"
+                    raise ValueError(
+                        f"tag {name!r}: {field!r} is no argument of the function (it has {known})"
+                    )
+
+    def of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+        """The tags of one call."""
+        if self._compute is not None:
+            return [str(tag) for tag in self._compute(*args, **kwargs)]
+        if self._signature is None:
+            return list(self._names)
+        fields = _arguments(self._signature, args, kwargs)
+        try:
+            return [name.format_map(fields) for name in self._names]
+        except KeyError as error:
+            raise ValueError(f"a tag needs the argument {error}, which this call lacks") from None
+
+
+def _arguments(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call by the names of their parameters, defaults included."""
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    fields = dict(bound.arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            fields.update(fields.pop(parameter.name))
+    return fields
