@@ -254,7 +254,9 @@ impl Plan {
         };
         let value = entry.value.give(py)?;
         stats.hit(entry.meta.cost, started);
-        let Ok(page) = value.cast_exact::<Page>() else { return Ok(Some(value)) };
+        let Ok(page) = value.cast_exact::<Page>() else {
+            return Ok(Some(value));
+        };
         match self.respond.bind(py).cast_exact::<Responder>() {
             Ok(responder) => responder.get().respond(page).map(Some),
             Err(_) => self.respond.bind(py).call1((page,)).map(Some),

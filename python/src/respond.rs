@@ -21,8 +21,13 @@ impl Responder {
     /// to be made by calling `response_class`.
     #[new]
     fn new(response_class: Py<PyType>, prepared: Option<Bound<'_, PyType>>) -> PyResult<Self> {
-        let prepared = prepared.map(|class| PyTuple::new(class.py(), [&class])).transpose()?;
-        Ok(Self { class: response_class, prepared: prepared.map(Bound::unbind) })
+        let prepared = prepared
+            .map(|class| PyTuple::new(class.py(), [&class]))
+            .transpose()?;
+        Ok(Self {
+            class: response_class,
+            prepared: prepared.map(Bound::unbind),
+        })
     }
 
     fn __call__<'py>(&self, page: &Bound<'py, Page>) -> PyResult<Bound<'py, PyAny>> {
