@@ -38,7 +38,7 @@ def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
     status = status_of(value)
     if not _native.is_kept(status):
         return f"status: {status}"
-    headers = _headers_of(value.get_response() if isinstance(value, HTTPException) else value)
+    headers = headers_of(value)
     if headers is None:
         return None
     keyed = [name.lower() for name in inputs.headers]
@@ -47,7 +47,10 @@ def of_answer(value: Any, inputs: Inputs, *, custom: bool) -> str | None:
     return _native.shareable(list(headers), keyed)
 
 
-def _headers_of(value: Any) -> Any:
+def headers_of(value: Any) -> Any:
+    """The headers that a view chose for its answer; None where it chose none."""
+    if isinstance(value, HTTPException):
+        value = value.get_response()
     if isinstance(value, WerkzeugResponse):
         return value.headers
     if isinstance(value, tuple) and len(value) >= 2:  # pyright: ignore[reportUnknownArgumentType]

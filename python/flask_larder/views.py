@@ -166,8 +166,17 @@ class View(Decorated):
 
     def policy_for(self, policy: Policy, value: Any) -> Policy:
         if isinstance(value, CachedResponse) and value.timeout:
-            return policy.lasting(lifetime(value.timeout, "timeout"))
+            policy = policy.lasting(lifetime(value.timeout, "timeout"))
+        if self.cache.dialect.careful and self._has_stale_windows:
+            headers = safety.headers_of(whole(value, self.cache._app()))
+            if headers is not None and _native.is_never_stale(list(headers)):
+                policy = policy.never_stale()
         return policy
+
+    @property
+    def _has_stale_windows(self) -> bool:
+        windows = self.options.windows
+        return bool(windows.stale or windows.stale_on_error)
 
     def turned_down(self, error: Exception) -> str | None:
         if isinstance(error, HTTPException) and not _native.is_failure(status_of(error)):

@@ -74,6 +74,11 @@ impl Policy {
         Ok(Self(policy))
     }
 
+    /// The same policy for an answer that must not be served stale.
+    fn never_stale(&self) -> Self {
+        Self(self.0.clone().must_revalidate())
+    }
+
     /// Seconds, or `None` for ever.
     #[getter]
     fn timeout(&self) -> Option<f64> {

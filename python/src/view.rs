@@ -257,6 +257,12 @@ fn shareable(headers: Vec<(String, String)>, keyed: Vec<String>) -> Option<Strin
     refused.map(|reason| reason.to_string())
 }
 
+/// Whether an answer with these headers must not be served stale.
+#[pyfunction]
+fn is_never_stale(headers: Vec<(String, String)>) -> bool {
+    larder_http::CacheControl::read(headers.as_slice()).never_stale()
+}
+
 /// Whether answers with this status are stored without being asked for.
 #[pyfunction]
 fn is_kept(status: u16) -> bool {
@@ -296,6 +302,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(askable, m)?)?;
     m.add_function(wrap_pyfunction!(shareable, m)?)?;
     m.add_function(wrap_pyfunction!(is_kept, m)?)?;
+    m.add_function(wrap_pyfunction!(is_never_stale, m)?)?;
     m.add_function(wrap_pyfunction!(is_failure, m)?)?;
     m.add_function(wrap_pyfunction!(fragment_key, m)?)
 }

@@ -41,6 +41,12 @@ impl CacheControl {
         control
     }
 
+    /// Whether the answer must not be served stale, neither during a refresh nor in place of an error:
+    /// `s-maxage` says the same as `proxy-revalidate` (RFC 9111 section 5.2.2.10).
+    pub const fn never_stale(&self) -> bool {
+        self.must_revalidate || self.s_maxage.is_some()
+    }
+
     fn add(&mut self, member: &[u8]) {
         let mut halves = member.splitn(2, |&byte| byte == b'=');
         let name = halves.next().unwrap_or_default().trim_ascii();
