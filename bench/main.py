@@ -44,7 +44,7 @@ def rust_rows(flags: list[str]) -> list[dict[str, Any]]:
     """The rows of the tower layer."""
     say("building and measuring: the tower layer")
     manifest = HERE / "rust" / "Cargo.toml"
-    run = ["cargo", "run", "--release", "--locked", "-q", "--manifest-path", manifest]
+    run = ["cargo", "run", "--release", "-q", "--manifest-path", manifest]
     place = ["--target-dir", ROOT / "target" / "bench"]
     rows: list[dict[str, Any]] = json.loads(output([*run, *place, "--", *flags]))
     return rows
