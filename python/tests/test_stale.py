@@ -339,3 +339,24 @@ def test_a_store_that_was_emptied_is_a_miss(stage: Stage, clock: HandClock) -> N
         stage.cache.clear()
     clock.advance(61)
     assert stage.ask() == "v2"
+
+
+@pytest.mark.parametrize("control", ["must-revalidate", "max-age=60, proxy-revalidate"])
+def test_t2_6_what_must_be_revalidated_is_not_served_stale(
+    app: Flask, stored: Cache, clock: HandClock, control: str
+) -> None:
+    origin = Origin()
+
+    @app.get("/")
+    @stored.cached(**WINDOWS)
+    def index() -> tuple[str, dict[str, str]]:
+        return origin(), {"Cache-Control": control}
+
+    client = app.test_client()
+    assert [text_of(client), text_of(client)] == ["v1", "v1"]
+    clock.advance(61)
+    assert text_of(client) == "v2"
+    origin.failing = app.testing = True
+    clock.advance(61)
+    with pytest.raises(LookupError):
+        client.get("/")
