@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import native
+from behaviour import check_behaviour
 from floors import check_floors
 from house_rules import check_house_rules
 from installs import ensure_venv
@@ -82,7 +83,12 @@ def report(checks: dict[str, Callable[[], list[str]]]) -> list[str]:
 def body(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     """Every check runs, also after one has failed; names as arguments choose among them."""
     interpreter = ensure_venv(VENV, ["build", "test", "lint"])
-    checks = {"house rules": check_house_rules, **rust_checks(), **python_checks(interpreter)}
+    checks: dict[str, Callable[[], list[str]]] = {
+        "house rules": check_house_rules,
+        "behaviour": check_behaviour,
+        **rust_checks(),
+        **python_checks(interpreter),
+    }
     unknown = set(arguments) - set(checks)
     if unknown:
         raise Trouble(

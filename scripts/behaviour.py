@@ -1,0 +1,87 @@
+"""The matrix of promised behaviour: each scenario has its test in each face and on each store."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from project import ROOT
+
+MATRIX = "docs/behaviour.toml"
+FACES = ("python-sync", "python-async", "rust")
+STORES = ("memory", "redis")
+# How many scenarios each group has: one that vanishes from the matrix is noticed.
+GROUPS = {1: 9, 2: 10, 3: 9, 4: 11, 5: 10, 6: 14, 7: 11, 8: 9}
+SCENARIOS = [f"T{group}.{n}" for group, count in GROUPS.items() for n in range(1, count + 1)]
+
+
+def check_behaviour(root: Path = ROOT) -> list[str]:
+    """What the matrix lacks, or claims without a test that bears it out."""
+    matrix = tomllib.loads((root / MATRIX).read_text())
+    return [f"{MATRIX}: {finding}" for finding in findings(matrix, root)]
+
+
+def findings(matrix: Mapping[str, Any], root: Path) -> Iterator[str]:
+    """Every scenario that is absent or unknown, and every cell that does not hold."""
+    present = matrix.get("scenario", {})
+    for name in sorted(set(SCENARIOS) ^ set(present)):
+        yield f"{name}: {'is not in the matrix' if name in SCENARIOS else 'is no scenario'}"
+    finished = set(matrix["finished"])
+    for name, scenario in present.items():
+        due = scenario["issue"] in finished
+        for face in FACES:
+            for store in STORES:
+                cell = scenario.get(face, {}).get(store)
+                strict = due and store == "memory"
+                for what in wrong_in(cell, finished, strict, root):
+                    yield f"{name} {face} {store}: {what}"
+
+
+def wrong_in(cell: Any, finished: set[str], strict: bool, root: Path) -> Iterator[str]:
+    """What is wrong with one cell; a strict one belongs to a finished issue and cannot wait."""
+    entries = cell if isinstance(cell, list) else [cell]
+    if not entries or not all(isinstance(entry, str) and entry.strip() for entry in entries):
+        yield "empty: name a test, or where it is refused, or the issue it waits for"
+        return
+    for entry in entries:
+        kind, _, rest = entry.partition(": ")
+        if kind == "later":
+            if strict or rest in finished:
+                yield f"waits for an issue, and its own is finished ({entry})"
+            elif not re.fullmatch("[A-Z]", rest):
+                yield f"names no issue ({entry})"
+        elif kind == "refused":
+            yield from undocumented(rest, root)
+        elif not is_test(entry, root):
+            yield f"there is no such test ({entry})"
+
+
+def undocumented(place: str, root: Path) -> Iterator[str]:
+    """A refusal is `file: words`, and the words stand in the file."""
+    name, _, words = place.partition(": ")
+    path = root / name
+    if not words or not path.is_file() or words not in " ".join(path.read_text().split()):
+        yield f"refused, but not where it says ({place})"
+
+
+def is_test(entry: str, root: Path) -> bool:
+    """Whether `file::name` is a test of that file and not just a function."""
+    name, _, test = entry.partition("::")
+    path = root / name
+    if not test.isidentifier() or not path.is_file():
+        return False
+    text = path.read_text()
+    if path.suffix == ".py":
+        found = re.search(rf"^ *(?:async )?def {test}\(", text, re.MULTILINE)
+        return test.startswith("test_") and found is not None
+    attributed = rf"^ *#\[(?:tokio::)?test\b.*\]\n(?: *#\[.*\]\n)* *(?:async )?fn {test}\("
+    # `both!` makes a test of each name for each transport.
+    listed = rf"^    fn {test};$"
+    return re.search(f"{attributed}|{listed}", text, re.MULTILINE) is not None
+
+
+if __name__ == "__main__":
+    raise SystemExit("\n".join(check_behaviour()) or 0)
