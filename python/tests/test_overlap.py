@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Calls
+from conftest import Calls, text_of
 from flask import Flask
 
 from flask_larder import Cache
@@ -161,6 +161,21 @@ def test_t1_9_a_thread_that_stops_waiting_takes_nobody_along(
             go_on.set()
         assert [future.result(PATIENCE) for future in (leader, *rest)] == [1] * 10
     assert calls.count == 1
+
+
+def test_t2_6_an_async_view_that_must_be_revalidated_is_not_served_stale(
+    app: Flask, stored: Cache, clock: HandClock, calls: Calls
+) -> None:
+    @app.get("/")
+    @stored.cached(60, stale=3600, stale_on_error=86400)
+    async def index() -> tuple[str, dict[str, str]]:
+        await asyncio.sleep(0)
+        return f"v{calls()}", {"Cache-Control": "must-revalidate"}
+
+    client = app.test_client()
+    assert [text_of(client), text_of(client)] == ["v1", "v1"]
+    clock.advance(61)
+    assert text_of(client) == "v2"
 
 
 def test_t2_9_a_refresh_outlives_the_event_loop_that_asked(
