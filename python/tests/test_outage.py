@@ -68,7 +68,7 @@ def test_down_at_the_start(own_redis: RedisServer, caplog: pytest.LogCaptureFixt
 
 def test_killed_and_restarted(own_redis: RedisServer) -> None:
     shop = Shop(own_redis.port)
-    assert shop.caches()
+    until(shop.caches)
     own_redis.stop()
     before = shop.calls.count
     for _ in range(5):
@@ -82,7 +82,7 @@ def test_killed_and_restarted(own_redis: RedisServer) -> None:
 
 def test_frozen(own_redis: RedisServer) -> None:
     shop = Shop(own_redis.port)
-    assert shop.caches()
+    until(shop.caches)
     own_redis.signal(signal.SIGSTOP)
     try:
         for _ in range(10):
@@ -96,7 +96,7 @@ def test_many_threads_while_it_is_frozen(own_redis: RedisServer) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     shop = Shop(own_redis.port)
-    assert shop.caches()
+    until(shop.caches)
     own_redis.signal(signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(20) as pool:
@@ -182,7 +182,7 @@ def test_a_stale_answer_is_not_needed_for_a_restart_between_store_and_expiry(
 ) -> None:
     """A store that lost everything is a miss, not an error."""
     shop = Shop(own_redis.port)
-    assert shop.caches()
+    until(shop.caches)
     first = shop.get()
     own_redis.stop()
     own_redis.start()
