@@ -337,3 +337,15 @@ def test_tampered_entries_are_misses(app: Flask, redis_url: str, calls: Calls) -
         assert number() in (1, 2)
         assert stored.get("absent") is None
     assert opened == []
+
+
+def test_what_a_view_says_to_head_is_never_given_to_get(app: Flask, stored: Cache) -> None:
+    @app.get("/page")
+    @stored.cached(60)
+    def page() -> str:
+        return "" if request.method == "HEAD" else "the page"
+
+    client = app.test_client()
+    assert client.head("/page").status_code == 200
+    assert text_of(client, "/page") == "the page"
+    assert client.head("/page").content_length == len("the page")
