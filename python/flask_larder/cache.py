@@ -4,44 +4,30 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app
 from werkzeug.utils import import_string
 
 from . import _native
 from . import config as settings
-from ._native import Answer, CachedFunction, Engine, FunctionStats, Key
+from ._native import Answer, Engine, FunctionStats, Key
 from .backends import BACKENDS
 from .background import Background
-from .callbacks import callback
-from .decorated import MISSING, Decorated, Options, Windows
+from .decorated import Decorated, Options
+from .decorating import Decorating
 from .dialect import SAFE, Dialect
-from .direct import Direct
-from .functions import Function, FunctionOptions
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from .outcomes import Outcomes
 from .statistics import report
-from .steps import run, run_async
-from .vary import Inputs
-from .views import View, ViewOptions
-from .wrappers import Cached, Memoized
+from .steps import run
 
 if TYPE_CHECKING:
     from flask import Flask
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-# Where a wrapper keeps what it decorates with.
-_DECORATED = "_larder_decorated"
 
 
 def _tell(
@@ -63,7 +49,7 @@ class Registry(dict["Cache", Any]):
         cache._disarm()
 
 
-class Cache(Direct):
+class Cache(Decorating):
     """A cache for Flask applications.
 
     >>> from flask import Flask
@@ -77,9 +63,7 @@ class Cache(Direct):
     """
 
     dialect: Dialect = SAFE
-    # What decorated functions and fragments are answered by in this dialect.
-    view_class = View
-    function_class = Function
+    # What fragments are answered by in this dialect.
     fragment_class = Fragment
 
     def __init__(
@@ -187,210 +171,6 @@ class Cache(Direct):
     def _default_timeout(self) -> float | None:
         timeout = self.cache.default_timeout
         return None if timeout == 0 else timeout
-
-    # Decorators.
-
-    def cached(
-        self,
-        timeout: object = None,
-        key_prefix: str | Callable[..., str] = "view/%s",
-        unless: Callable[..., Any] | None = None,
-        forced_update: Callable[..., Any] | None = None,
-        is_stale: Callable[..., Any] | None = None,
-        response_filter: Callable[[Any], Any] | None = None,
-        query_string: bool | None = None,
-        hash_method: Callable[..., Any] | None = None,
-        cache_none: bool = False,
-        make_cache_key: Callable[..., str] | None = None,
-        source_check: bool | None = None,
-        response_hit_indication: bool = False,
-        *,
-        stale: object = None,
-        stale_on_error: object = None,
-        throttle: object = None,
-        wait: object = None,
-        tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
-        vary: Iterable[Any] | None = None,
-        default: Any = MISSING,
-    ) -> Callable[[Callable[P, R]], Cached[P, R]]:
-        """Caches what a view answers, by its path, its sorted query and its host.
-
-        All parameters up to `response_hit_indication` are Flask-Caching's. `stale` is how long an
-        expired answer is served while it is refreshed behind it, `stale_on_error` how long in place
-        of an error; `throttle` how long the view is left in peace after a failure; `wait` how long a
-        request waits for another's load. `tags` are names for `invalidate_tags`; `{name}` in one is
-        filled in from the view's arguments. `vary` says what else the answer depends on: header
-        names, `cookie()`, `query()`, callables. `default` is served when the first load fails.
-        """
-        options = ViewOptions(
-            timeout=timeout,
-            unless=callback(unless),
-            forced_update=callback(forced_update),
-            is_stale=callback(is_stale, leading=1),
-            response_filter=response_filter,
-            cache_none=cache_none,
-            windows=Windows(stale, stale_on_error, throttle, wait),
-            tags=tags,
-            default=default,
-            key_prefix=key_prefix,
-            query_string=query_string,
-            make_cache_key=make_cache_key,
-            source_check=source_check,
-            hash_method=hash_method,
-            response_hit_indication=response_hit_indication,
-            inputs=Inputs.declared(vary),
-        )
-
-        def decorator(function: Callable[P, R]) -> Cached[P, R]:
-            view = self.view_class(self, function, options)
-            return self._wrapped(view, view.readable_key)
-
-        return decorator
-
-    def memoize(
-        self,
-        timeout: object = None,
-        make_name: Callable[[str], str] | None = None,
-        unless: Callable[..., Any] | None = None,
-        forced_update: Callable[..., Any] | None = None,
-        is_stale: Callable[..., Any] | None = None,
-        response_filter: Callable[[Any], Any] | None = None,
-        hash_method: Callable[..., Any] | None = None,
-        cache_none: bool = False,
-        source_check: bool | None = None,
-        args_to_ignore: list[str] | None = None,
-        *,
-        stale: object = None,
-        stale_on_error: object = None,
-        throttle: object = None,
-        wait: object = None,
-        tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
-        vary: Iterable[Any] | None = None,
-        default: Any = MISSING,
-    ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
-        """Caches what a function answers, by its arguments.
-
-        `vary` takes callables whose values are part of the key besides the arguments: the tenant, the
-        language. The other parameters are those of `cached`.
-        """
-        inputs = Inputs.declared(vary)
-        if inputs.headers or inputs.cookies or inputs.parameters:
-            raise TypeError(
-                "memoize(vary=...) takes callables only (headers, cookies and query parameters "
-                "belong to a request: use cached)"
-            )
-        options = FunctionOptions(
-            timeout=timeout,
-            unless=callback(unless),
-            forced_update=callback(forced_update),
-            is_stale=callback(is_stale, leading=1),
-            response_filter=response_filter,
-            cache_none=cache_none,
-            windows=Windows(stale, stale_on_error, throttle, wait),
-            tags=tags,
-            default=default,
-            make_name=make_name,
-            hash_method=hash_method,
-            source_check=source_check,
-            args_to_ignore=list(args_to_ignore or ()),
-            values=inputs.values,
-        )
-
-        def decorator(function: Callable[P, R]) -> Memoized[P, R]:
-            memoized = self.function_class(self, function, options)
-            wrapper = self._wrapped(memoized, memoized.readable_key)
-            vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)
-            return wrapper
-
-        return decorator
-
-    def _wrapped(self, decorated: Decorated, make_cache_key: Any) -> Any:
-        """The callable that stands in the place of the function."""
-        function = decorated.function
-        wrapper: Any
-        if inspect.iscoroutinefunction(function) and self.dialect.awaitable:
-
-            async def answer_async(*args: Any, **kwargs: Any) -> Any:
-                return await run_async(decorated.steps(args, kwargs), function)
-
-            wrapper = answer_async
-        else:
-            plain = self._plain(function)
-
-            def answer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-                return run(decorated.steps(args, kwargs), plain)
-
-            wrapper = CachedFunction(answer)
-        functools.update_wrapper(wrapper, function)
-        setattr(wrapper, _DECORATED, decorated)
-        decorated.wrapper = wrapper
-        wrapper.uncached = function
-        wrapper.cache_timeout = decorated.options.timeout
-        decorated.offer_key(make_cache_key)
-        return wrapper
-
-    def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as one that blocks: a coroutine function by way of Flask's bridge."""
-        if not inspect.iscoroutinefunction(function):
-            return function
-
-        def bridged(*args: Any, **kwargs: Any) -> Any:
-            return self.app.ensure_sync(function)(*args, **kwargs)
-
-        return bridged
-
-    # Invalidation.
-
-    def delete_cached(
-        self, f: Callable[..., Any], path: str | None = None, query_args: Any = None, **view: Any
-    ) -> bool:
-        """Removes what a view answered, in every variant: for `path`, or for these view arguments."""
-        if path is None and view:
-            path = self._path_of(f, view)
-        return self.delete(f.make_cache_key(path=path, query_args=query_args))  # type: ignore[attr-defined]
-
-    def _path_of(self, f: Callable[..., Any], view: dict[str, Any]) -> str:
-        """The path that leads to a view with these arguments, decoded as a request's path is."""
-        from urllib.parse import unquote
-
-        from flask import url_for
-
-        functions = current_app.view_functions
-        endpoints = [
-            endpoint
-            for endpoint, function in functions.items()
-            if function is f or getattr(function, "__wrapped__", None) is f
-        ]
-        name = getattr(f, "__name__", "")
-        return unquote(url_for(endpoints[0] if endpoints else name, _external=False, **view))
-
-    def delete_memoized(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Removes what a memoized function answered: for these arguments, or altogether.
-
-        Of a bound method without arguments, what it answered for that instance.
-        """
-        function, receiver = self._memoized(f)
-        if not args and not kwargs:
-            function.forget(receiver)
-            return
-        if receiver is not None and (not args or args[0] is not receiver):
-            args = (receiver, *args)
-        self.delete(function.readable_key(None, *args, **kwargs))
-
-    def delete_memoized_verhash(self, f: Callable[..., Any], *_ignored: Any) -> None:
-        """Removes everything that a memoized function answered."""
-        function, receiver = self._memoized(f)
-        function.forget(receiver)
-
-    def _memoized(self, f: Any) -> tuple[Function, Any]:
-        if not callable(f):
-            kind = type(f).__name__
-            raise TypeError(f"delete_memoized takes a memoized function, not {kind}")
-        decorated = getattr(getattr(f, "__func__", f), _DECORATED, None)
-        if isinstance(decorated, Function) and decorated.cache is self:
-            return decorated, getattr(f, "__self__", None)
-        name = getattr(f, "__qualname__", repr(f))
-        raise TypeError(f"{name} is not memoized by this cache")
 
     # Fragments.
 

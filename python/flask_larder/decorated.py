@@ -28,6 +28,9 @@ _chain: ContextVar[tuple[int, ...]] = ContextVar("larder_chain", default=())
 
 MISSING: Any = object()
 
+DECORATED = "_larder_decorated"
+"""Where a wrapper keeps what it decorates with."""
+
 
 @dataclass(frozen=True)
 class Windows:

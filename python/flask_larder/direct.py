@@ -135,7 +135,3 @@ class Direct:
         """As `delete_many`, on a store that has a cheaper way in its own words."""
         unlink = getattr(self.cache, "unlink", None)
         return unlink(*keys) if callable(unlink) else self.delete_many(*keys)
-
-    def invalidate_tags(self, *tags: str) -> None:
-        """Makes every answer that carries one of these tags invalid, at once and in constant time."""
-        self._engine().bump([str(tag) for tag in tags], [])

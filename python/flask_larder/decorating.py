@@ -1,0 +1,182 @@
+"""The decorators of a cache: `cached` for views, `memoize` for functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from ._native import CachedFunction
+from .callbacks import callback
+from .decorated import DECORATED, MISSING, Decorated, Windows
+from .functions import Function, FunctionOptions
+from .purging import Purging
+from .steps import run, run_async
+from .vary import Inputs
+from .views import View, ViewOptions
+from .wrappers import Cached, Memoized
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Decorating(Purging):
+    """The part of `Cache` that decorates functions."""
+
+    # What decorated functions are answered by in this dialect.
+    view_class = View
+    function_class = Function
+    app: Any
+
+    def cached(
+        self,
+        timeout: object = None,
+        key_prefix: str | Callable[..., str] = "view/%s",
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
+        response_filter: Callable[[Any], Any] | None = None,
+        query_string: bool | None = None,
+        hash_method: Callable[..., Any] | None = None,
+        cache_none: bool = False,
+        make_cache_key: Callable[..., str] | None = None,
+        source_check: bool | None = None,
+        response_hit_indication: bool = False,
+        *,
+        stale: object = None,
+        stale_on_error: object = None,
+        throttle: object = None,
+        wait: object = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
+        vary: Iterable[Any] | None = None,
+        default: Any = MISSING,
+    ) -> Callable[[Callable[P, R]], Cached[P, R]]:
+        """Caches what a view answers, by its path, its sorted query and its host.
+
+        All parameters up to `response_hit_indication` are Flask-Caching's. `stale` is how long an
+        expired answer is served while it is refreshed behind it, `stale_on_error` how long in place
+        of an error; `throttle` how long the view is left in peace after a failure; `wait` how long a
+        request waits for another's load. `tags` are names for `invalidate_tags`; `{name}` in one is
+        filled in from the view's arguments. `vary` says what else the answer depends on: header
+        names, `cookie()`, `query()`, callables. `default` is served when the first load fails.
+        """
+        options = ViewOptions(
+            timeout=timeout,
+            unless=callback(unless),
+            forced_update=callback(forced_update),
+            is_stale=callback(is_stale, leading=1),
+            response_filter=response_filter,
+            cache_none=cache_none,
+            windows=Windows(stale, stale_on_error, throttle, wait),
+            tags=tags,
+            default=default,
+            key_prefix=key_prefix,
+            query_string=query_string,
+            make_cache_key=make_cache_key,
+            source_check=source_check,
+            hash_method=hash_method,
+            response_hit_indication=response_hit_indication,
+            inputs=Inputs.declared(vary),
+        )
+
+        def decorator(function: Callable[P, R]) -> Cached[P, R]:
+            view = self.view_class(cast("Cache", self), function, options)
+            return self._wrapped(view, view.readable_key)
+
+        return decorator
+
+    def memoize(
+        self,
+        timeout: object = None,
+        make_name: Callable[[str], str] | None = None,
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
+        response_filter: Callable[[Any], Any] | None = None,
+        hash_method: Callable[..., Any] | None = None,
+        cache_none: bool = False,
+        source_check: bool | None = None,
+        args_to_ignore: list[str] | None = None,
+        *,
+        stale: object = None,
+        stale_on_error: object = None,
+        throttle: object = None,
+        wait: object = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
+        vary: Iterable[Any] | None = None,
+        default: Any = MISSING,
+    ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
+        """Caches what a function answers, by its arguments.
+
+        `vary` takes callables whose values are part of the key besides the arguments: the tenant, the
+        language. The other parameters are those of `cached`.
+        """
+        inputs = Inputs.declared(vary)
+        if inputs.headers or inputs.cookies or inputs.parameters:
+            raise TypeError(
+                "memoize(vary=...) takes callables only (headers, cookies and query parameters "
+                "belong to a request: use cached)"
+            )
+        options = FunctionOptions(
+            timeout=timeout,
+            unless=callback(unless),
+            forced_update=callback(forced_update),
+            is_stale=callback(is_stale, leading=1),
+            response_filter=response_filter,
+            cache_none=cache_none,
+            windows=Windows(stale, stale_on_error, throttle, wait),
+            tags=tags,
+            default=default,
+            make_name=make_name,
+            hash_method=hash_method,
+            source_check=source_check,
+            args_to_ignore=list(args_to_ignore or ()),
+            values=inputs.values,
+        )
+
+        def decorator(function: Callable[P, R]) -> Memoized[P, R]:
+            memoized = self.function_class(cast("Cache", self), function, options)
+            wrapper = self._wrapped(memoized, memoized.readable_key)
+            vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)
+            return wrapper
+
+        return decorator
+
+    def _wrapped(self, decorated: Decorated, make_cache_key: Any) -> Any:
+        """The callable that stands in the place of the function."""
+        function = decorated.function
+        wrapper: Any
+        if inspect.iscoroutinefunction(function) and self.dialect.awaitable:
+
+            async def answer_async(*args: Any, **kwargs: Any) -> Any:
+                return await run_async(decorated.steps(args, kwargs), function)
+
+            wrapper = answer_async
+        else:
+            plain = self._plain(function)
+
+            def answer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                return run(decorated.steps(args, kwargs), plain)
+
+            wrapper = CachedFunction(answer)
+        functools.update_wrapper(wrapper, function)
+        setattr(wrapper, DECORATED, decorated)
+        decorated.wrapper = wrapper
+        wrapper.uncached = function
+        wrapper.cache_timeout = decorated.options.timeout
+        decorated.offer_key(make_cache_key)
+        return wrapper
+
+    def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as one that blocks: a coroutine function by way of Flask's bridge."""
+        if not inspect.iscoroutinefunction(function):
+            return function
+
+        def bridged(*args: Any, **kwargs: Any) -> Any:
+            return self.app.ensure_sync(function)(*args, **kwargs)
+
+        return bridged

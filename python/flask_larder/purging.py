@@ -1,0 +1,71 @@
+"""Making answers invalid: of a view, of a memoized function, of a tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import current_app
+
+from .decorated import DECORATED
+from .direct import Direct
+from .functions import Function
+
+
+class Purging(Direct):
+    """The part of `Cache` that knows which keys and tags belong to what people decorated."""
+
+    def delete_cached(
+        self, f: Callable[..., Any], path: str | None = None, query_args: Any = None, **view: Any
+    ) -> bool:
+        """Removes what a view answered, in every variant: for `path`, or for these view arguments."""
+        if path is None and view:
+            path = self._path_of(f, view)
+        return self.delete(f.make_cache_key(path=path, query_args=query_args))  # type: ignore[attr-defined]
+
+    def _path_of(self, f: Callable[..., Any], view: dict[str, Any]) -> str:
+        """The path that leads to a view with these arguments, decoded as a request's path is."""
+        from urllib.parse import unquote
+
+        from flask import url_for
+
+        functions = current_app.view_functions
+        endpoints = [
+            endpoint
+            for endpoint, function in functions.items()
+            if function is f or getattr(function, "__wrapped__", None) is f
+        ]
+        name = getattr(f, "__name__", "")
+        return unquote(url_for(endpoints[0] if endpoints else name, _external=False, **view))
+
+    def delete_memoized(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Removes what a memoized function answered: for these arguments, or altogether.
+
+        Of a bound method without arguments, what it answered for that instance.
+        """
+        function, receiver = self._memoized(f)
+        if not args and not kwargs:
+            function.forget(receiver)
+            return
+        if receiver is not None and (not args or args[0] is not receiver):
+            args = (receiver, *args)
+        self.delete(function.readable_key(None, *args, **kwargs))
+
+    def delete_memoized_verhash(self, f: Callable[..., Any], *_ignored: Any) -> None:
+        """Removes everything that a memoized function answered."""
+        function, receiver = self._memoized(f)
+        function.forget(receiver)
+
+    def _memoized(self, f: Any) -> tuple[Function, Any]:
+        if not callable(f):
+            kind = type(f).__name__
+            raise TypeError(f"delete_memoized takes a memoized function, not {kind}")
+        decorated = getattr(getattr(f, "__func__", f), DECORATED, None)
+        if isinstance(decorated, Function) and decorated.cache is self:
+            return decorated, getattr(f, "__self__", None)
+        name = getattr(f, "__qualname__", repr(f))
+        raise TypeError(f"{name} is not memoized by this cache")
+
+    def invalidate_tags(self, *tags: str) -> None:
+        """Makes every answer that carries one of these tags invalid, at once and in constant time."""
+        self._engine().bump([str(tag) for tag in tags], [])
