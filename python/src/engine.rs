@@ -87,6 +87,8 @@ fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
             hidden: true,
             error,
         } => ("load-failed", Some(*key), error.to_string()),
+        Event::PurgeOwed { owed, error } => ("purge-owed", None, format!("{owed} so far: {error}")),
+        Event::PurgesPaid(paid) => ("purges-paid", None, paid.to_string()),
         Event::Fenced(key) => ("fenced", Some(*key), String::new()),
         Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
         _ => return,

@@ -201,3 +201,33 @@ def test_pages_are_right_while_it_flaps(own_redis: RedisServer) -> None:
         for name in ("a", "b"):
             assert text_of(app.test_client(), f"/{name}") == name
         own_redis.start()
+
+
+def test_t8_4_what_was_removed_during_an_outage_is_not_read_after_it(
+    own_redis: RedisServer,
+) -> None:
+    """The server comes back with everything that it held: what was removed meanwhile stays gone."""
+    shop = Shop(own_redis.port)
+    cache = shop.cache
+    answers = {"tagged": 1, "kept": 1}
+    tagged = cache.memoize(600, tags=["t"])(lambda: answers["tagged"])
+    kept = cache.memoize(600)(lambda: answers["kept"])
+
+    def answering() -> bool:
+        return bool(cache.set("probe", 1))
+
+    with shop.app.app_context():
+        until(answering)
+        assert (tagged(), kept(), cache.set("k", 1)) == (1, 1, True)
+        answers.update(tagged=2, kept=2)
+        own_redis.signal(signal.SIGSTOP)
+        try:
+            for removal in (lambda: cache.invalidate_tags("t"), lambda: cache.delete("k")):
+                with pytest.raises(OSError, match="store"):
+                    removal()
+        finally:
+            own_redis.signal(signal.SIGCONT)
+        until(answering)
+        assert (tagged(), kept(), cache.get("k")) == (2, 1, None)
+        events = cache.stats()["events"]
+        assert (events["purge-owed"], events["purges-paid"]) == (2, 1)

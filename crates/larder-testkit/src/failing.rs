@@ -1,7 +1,7 @@
 //! A store that fails on demand.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder_core::store::{Mode, Put, Reading, Removal, Size};
 use larder_core::{Entry, Error, ErrorKind, Key, Meta, Result, Store, Tag, Value};
@@ -32,8 +32,15 @@ struct Inner<S> {
 
 #[derive(Debug, Default)]
 struct Fault {
-    fails: AtomicBool,
+    /// What the operation fails with, while it does.
+    fails: Mutex<Option<ErrorKind>>,
     calls: AtomicUsize,
+}
+
+impl Fault {
+    fn lock(&self) -> MutexGuard<'_, Option<ErrorKind>> {
+        self.fails.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<S> FailingStore<S> {
@@ -50,14 +57,19 @@ impl<S> FailingStore<S> {
         &self.0.store
     }
 
-    /// Lets an operation fail from now on.
+    /// Lets an operation fail from now on, as that of a store which is away.
     pub fn fail(&self, operation: Operation) {
-        self.fault(operation).fails.store(true, Ordering::SeqCst);
+        self.fail_with(operation, ErrorKind::Store);
+    }
+
+    /// Lets an operation fail with errors of this kind from now on.
+    pub fn fail_with(&self, operation: Operation, kind: ErrorKind) {
+        *self.fault(operation).lock() = Some(kind);
     }
 
     /// Lets an operation work again.
     pub fn mend(&self, operation: Operation) {
-        self.fault(operation).fails.store(false, Ordering::SeqCst);
+        *self.fault(operation).lock() = None;
     }
 
     /// Lets every operation fail.
@@ -82,11 +94,10 @@ impl<S> FailingStore<S> {
     fn enter(&self, operation: Operation) -> Result<&S> {
         let fault = self.fault(operation);
         fault.calls.fetch_add(1, Ordering::SeqCst);
-        if fault.fails.load(Ordering::SeqCst) {
-            let detail = format!("{operation:?} was told to fail");
-            return Err(Error::new(ErrorKind::Store, detail));
+        match *fault.lock() {
+            None => Ok(&self.0.store),
+            Some(kind) => Err(Error::new(kind, format!("{operation:?} was told to fail"))),
         }
-        Ok(&self.0.store)
     }
 }
 

@@ -8,7 +8,8 @@ use larder_core::{Event, Key, Observer, Reason};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// Its name: `hit`, `stale-hit`, `collapsed`, `miss`, `gave-up`, `stored`, `fenced`, `refused`,
-    /// `load-failed`, `load-failed-hidden`, `purged`, `store-failed`, or `other`.
+    /// `load-failed`, `load-failed-hidden`, `purged`, `purge-owed`, `purges-paid`, `store-failed`, or
+    /// `other`.
     pub name: &'static str,
     /// The key that it happened to, where it happened to one.
     pub key: Option<Key>,
@@ -94,6 +95,8 @@ impl Observer for Recorder {
                 (hidden, Some(key), None)
             }
             Event::Purged => ("purged", None, None),
+            Event::PurgeOwed { .. } => ("purge-owed", None, None),
+            Event::PurgesPaid(_) => ("purges-paid", None, None),
             Event::StoreFailed(_) => ("store-failed", None, None),
             _ => ("other", None, None),
         };

@@ -138,6 +138,15 @@ pub enum Event<'a> {
     },
     /// Keys, tags or everything were purged.
     Purged,
+    /// A purge failed with the store; it is carried out before anything is read from there again.
+    PurgeOwed {
+        /// How many purges are owed by now.
+        owed: usize,
+        /// What this one failed with.
+        error: &'a Error,
+    },
+    /// So many purges that were owed have been carried out.
+    PurgesPaid(usize),
     /// The store failed; the caller was sent to the origin.
     StoreFailed(&'a Error),
 }

@@ -107,7 +107,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         chain: impl FnOnce() -> Chain + Send,
     ) -> Lookup<V, S> {
         let landed = self.0.flights.landed(key);
-        let mut reading = match self.0.store.get(key, &policy.tags).await {
+        let mut reading = match self.read(key, policy).await {
             Ok(reading) => reading,
             Err(error) => return Lookup::Pass(self.store_failed(&error)),
         };
@@ -128,7 +128,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// As [`lookup`](Self::lookup), but never answers from the store: for callers who know that what
     /// is stored is out of date. The permit still falls back on it if the load fails.
     pub async fn refresh(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
-        match self.0.store.get(key, &policy.tags).await {
+        match self.read(key, policy).await {
             Err(error) => Lookup::Pass(self.store_failed(&error)),
             Ok(reading) => {
                 self.observe(&Event::Miss(key));
@@ -138,10 +138,14 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
     }
 
-    /// Reads the store.
+    async fn read(&self, key: &Key, policy: &Policy) -> Result<Reading<V>, Error> {
+        self.ready().await?.get(key, &policy.tags).await
+    }
+
+    /// Reads the store, and says what that is good for.
     async fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Reason> {
         let landed = self.0.flights.landed(key);
-        match self.0.store.get(key, &policy.tags).await {
+        match self.read(key, policy).await {
             Ok(mut reading) => Ok(Found {
                 judged: self.judge(&mut reading),
                 reading,

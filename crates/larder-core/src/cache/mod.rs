@@ -7,6 +7,7 @@ mod at_once;
 mod event;
 mod lookup;
 mod overtaken;
+mod owed;
 mod permit;
 mod solo;
 
@@ -15,9 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::overtaken::Overtaken;
+use self::owed::Owed;
 use self::solo::Solo;
 use crate::entry::{Entry, Fence, Freshness};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::flight::{Flights, LoadId};
 use crate::key::Key;
 use crate::policy::Policy;
@@ -55,6 +57,7 @@ pub(crate) struct Inner<V: Value, S: Store<V>> {
     flights: Arc<Flights<lookup::Shared<V>>>,
     solo: Solo,
     overtaken: Overtaken,
+    owed: Owed,
     observer: Option<Arc<dyn Observer>>,
     max_value: usize,
 }
@@ -100,6 +103,7 @@ impl<S> CacheBuilder<S> {
             flights: Flights::new(),
             solo: Solo::default(),
             overtaken: Overtaken::default(),
+            owed: Owed::default(),
             observer: self.observer,
             max_value: self.max_value,
         }))
@@ -142,6 +146,15 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
     }
 
+    /// The store, once it has had every purge of this process: nothing is read or written before.
+    pub(crate) async fn ready(&self) -> Result<&S> {
+        while !self.0.owed.is_empty() {
+            let paid = Box::pin(self.0.owed.pay(&self.0.store)).await?;
+            self.observe(&Event::PurgesPaid(paid));
+        }
+        Ok(&self.0.store)
+    }
+
     /// The value of `key`, if it is there and fresh.
     ///
     /// # Errors
@@ -157,7 +170,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// When the store fails.
     pub async fn get_entry(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
-        let reading = self.0.store.get(key, &[]).await?;
+        let reading = self.ready().await?.get(key, &[]).await?;
         Ok(self.fresh(reading.entry))
     }
 
@@ -167,7 +180,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// When the store fails.
     pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<V>>> {
-        let readings = self.0.store.get_many(keys).await?;
+        let readings = self.ready().await?.get_many(keys).await?;
         let value = |reading: crate::store::Reading<V>| {
             self.fresh(reading.entry).map(|entry| entry.value.clone())
         };
@@ -180,7 +193,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// When the store fails.
     pub async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
-        let mut found = self.0.store.variants(base).await?;
+        let mut found = self.ready().await?.variants(base).await?;
         let now = self.0.clock.now();
         found.retain(|(_, entry)| entry.meta.freshness(now) == Freshness::Fresh);
         Ok(found)
@@ -226,7 +239,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
         let fence = Fence::direct(LoadId::next().number());
         let entry = Arc::new(Entry::new(meta, value, fence));
-        let put = self.0.store.put(key, entry, mode).await?;
+        let put = self.ready().await?.put(key, entry, mode).await?;
         Ok(self.report(key, put))
     }
 
@@ -258,7 +271,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         let meta = policy
             .stamp(now, Duration::ZERO)
             .unwrap_or_else(|| policy.stamp_stand_in(now));
-        self.0.store.count(key, delta, meta).await
+        self.ready().await?.count(key, delta, meta).await
     }
 
     /// Removes a key; a base key with all its variants. Answers whether something was there.
@@ -287,9 +300,16 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// When the store fails. The removal is owed then: it is carried out before this process reads
+    /// from the store or writes to it again. Other processes may still read what should be gone.
     pub async fn purge(&self, what: Removal<'_>) -> Result<Vec<Key>> {
         let removed = self.0.store.remove(what.clone()).await;
+        if let Err(error) = &removed
+            && may_be_made_up_for(error)
+        {
+            let owed = self.0.owed.removal(&what);
+            self.observe(&Event::PurgeOwed { owed, error });
+        }
         // Even if the store failed: nobody who comes now should wait for a load from before.
         self.0.flights.detach(|key| match &what {
             Removal::Keys(keys) => keys
@@ -322,12 +342,26 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// When the store fails; the bump is owed then, as with [`purge`](Self::purge).
     pub async fn bump(&self, tags: &[Tag]) -> Result<()> {
         let bumped = self.0.store.bump(tags).await;
+        if let Err(error) = &bumped
+            && may_be_made_up_for(error)
+        {
+            let owed = self.0.owed.bump(tags);
+            self.observe(&Event::PurgeOwed { owed, error });
+        }
         self.observe(&Event::Purged);
         bumped
     }
+}
+
+/// Whether what failed so may work another time.
+fn may_be_made_up_for(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Store | ErrorKind::Timeout | ErrorKind::Unavailable
+    )
 }
 
 impl<V: Value, S: Store<V>> Clone for Cache<V, S> {

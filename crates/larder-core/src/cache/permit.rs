@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::lookup::{Failure, Hit, Served, Shared};
 use super::{Cache, Event, Reason, solo};
 use crate::entry::{Entry, Fence, Freshness, Meta};
+use crate::error::Result;
 use crate::flight::{Landing, Lead, LoadId};
 use crate::key::Key;
 use crate::policy::Policy;
-use crate::store::{Mode, Store};
+use crate::store::{Mode, Put, Store};
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -159,13 +160,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
                 .note(&self.0.key, self.0.load.number(), now);
         }
         let entry = Arc::new(Entry::new(meta, value, self.0.fence.clone()));
-        let put = self
-            .0
-            .cache
-            .0
-            .store
-            .put(&self.0.key, Arc::clone(&entry), Mode::Replace)
-            .await;
+        let put = self.write(&entry).await;
         let stored = match put {
             Ok(put) => self.0.cache.report(&self.0.key, put),
             Err(error) => {
@@ -225,13 +220,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
         };
         let entry = Arc::new(Entry::new(meta, spare.value.clone(), fence));
         // If this write fails or is fenced, the next caller tries again sooner; nothing else is lost.
-        let put = self
-            .0
-            .cache
-            .0
-            .store
-            .put(&self.0.key, Arc::clone(&entry), Mode::Replace)
-            .await;
+        let put = self.write(&entry).await;
         if let Err(error) = put {
             self.0.cache.observe(&Event::StoreFailed(&error));
         }
@@ -243,6 +232,13 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             served,
             at: now,
         })
+    }
+
+    async fn write(&self, entry: &Arc<Entry<V>>) -> Result<Put> {
+        let store = self.0.cache.ready().await?;
+        store
+            .put(&self.0.key, Arc::clone(entry), Mode::Replace)
+            .await
     }
 
     fn land(&mut self, landing: Landing<Shared<V>>) {

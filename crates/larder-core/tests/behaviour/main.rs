@@ -7,6 +7,7 @@
 mod direct;
 mod events;
 mod fences;
+mod owed;
 mod permits;
 mod recursion;
 mod single_flight;

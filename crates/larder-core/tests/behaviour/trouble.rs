@@ -46,6 +46,8 @@ fn a_removal_that_fails_is_an_error_and_still_nobody_joins_the_old_load() {
     world.cache.store().fail(Operation::Remove);
     let removed = at_once(world.cache.remove(&world.key));
     assert_eq!(removed.map_err(|error| error.kind()), Err(ErrorKind::Store));
+    assert!(matches!(world.look_now(), Lookup::Pass(Reason::Store(_))));
+    world.cache.store().mend(Operation::Remove);
     drop(world.lead());
     drop(old);
 }

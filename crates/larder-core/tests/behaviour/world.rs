@@ -128,6 +128,10 @@ pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
 pub(crate) struct Polled<T>(Pin<Box<dyn Future<Output = T> + Send>>);
 
 impl<T> Polled<T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+
     pub(crate) fn poll(&mut self) -> Poll<T> {
         self.0
             .as_mut()
