@@ -14,6 +14,7 @@ from installs import ensure_venv
 from project import ROOT, VENV, Trouble, main, run, say, timed
 
 PYTHON_FOLDERS = ("python", "demo", "bench", "examples", "scripts", "conformance")
+USER_CODE = ROOT / "python" / "tests" / "user_code"
 OWN_DOCS = ["cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "-q"]
 
 
@@ -49,6 +50,19 @@ def python_checks(interpreter: Path) -> dict[str, Callable[[], list[str]]]:
         # Builds the native module, which pyright looks for beside its stubs.
         "stubtest": stubtest(interpreter),
         "pyright": program(tools / "pyright", "--warnings", "--pythonpath", interpreter),
+        **user_code_checks(interpreter),
+    }
+
+
+def user_code_checks(interpreter: Path) -> dict[str, Callable[[], list[str]]]:
+    """Whether code of users, written with types, is what the type checkers at their strictest want."""
+    tools = interpreter.parent
+    strictly = [tools / "mypy", "--strict", "--no-error-summary", USER_CODE]
+    return {
+        "mypy of user code": program(*strictly),
+        "pyright of user code": program(
+            tools / "pyright", "--project", USER_CODE, "--pythonpath", interpreter
+        ),
     }
 
 
