@@ -29,6 +29,8 @@ from .steps import run
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .invalidating import Holder
+
 
 def _tell(
     listener: weakref.WeakMethod[Callable[[str, str | None, str], None]],
@@ -80,6 +82,7 @@ class Cache(Decorating):
         # Who decorates keeps the function; the cache only looks at those that are still there.
         self._decorated: weakref.WeakSet[Decorated] = weakref.WeakSet()
         self._background = Background()
+        self._holders: list[Holder] = []
         self._outcomes = Outcomes(self)
         self._log = logging.getLogger(self.dialect.log_name)
         self._warned: set[str] = set()

@@ -11,6 +11,7 @@ from ._native import CachedFunction
 from .callbacks import callback
 from .decorated import DECORATED, MISSING, Decorated, Windows
 from .functions import Function, FunctionOptions
+from .invalidating import Given, Invalidating, checked
 from .purging import Purging
 from .steps import run, run_async
 from .vary import Inputs
@@ -143,6 +144,31 @@ class Decorating(Purging):
             wrapper = self._wrapped(memoized, memoized.readable_key)
             vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)
             return wrapper
+
+        return decorator
+
+    def invalidates(self, *tags: Given) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Purges tags when the decorated function has written: it returned, and did not raise.
+
+            @cache.invalidates("user:{user_id}", "users")
+            def rename(user_id: int, name: str) -> None: ...
+
+        `{name}` in a tag is filled in from the arguments, as they are when the function is called. A
+        callable gets what the function returned, and the arguments as well if it has more than one
+        parameter, and answers an iterable of tags: `lambda user: [f"user:{user.id}"]`.
+
+        The purge is done before the caller gets the result. Within an open transaction that
+        `flask_larder.sqlalchemy` watches it waits for the commit, and is dropped on a rollback. A
+        store that is away does not fail the write: the purge is logged, owed, and carried out before
+        this process reads from the store again.
+
+        Raises a TypeError for a generator, which returns before it writes, and a ValueError for a
+        field that is no argument.
+        """
+        given = checked(tags)
+
+        def decorator(function: Callable[P, R]) -> Callable[P, R]:
+            return Invalidating(cast("Cache", self), function, given).wrapped()
 
         return decorator
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
@@ -11,9 +12,17 @@ from .decorated import DECORATED
 from .direct import Direct
 from .functions import Function
 
+if TYPE_CHECKING:
+    from ._native import Engine
+    from .invalidating import Holder
+
 
 class Purging(Direct):
     """The part of `Cache` that knows which keys and tags belong to what people decorated."""
+
+    _log: logging.Logger
+    # What purges after a write may have to wait for.
+    _holders: list[Holder]
 
     def delete_cached(
         self, f: Callable[..., Any], path: str | None = None, query_args: Any = None, **view: Any
@@ -68,4 +77,33 @@ class Purging(Direct):
 
     def invalidate_tags(self, *tags: str) -> None:
         """Makes every answer that carries one of these tags invalid, at once and in constant time."""
-        self._engine().bump([str(tag) for tag in tags], [])
+        self._tagging_engine().bump([str(tag) for tag in tags], [])
+
+    # What those who purge for a write ask of their cache.
+
+    def _tagging_engine(self) -> Engine:
+        """The engine of the moment; a RuntimeError where the store knows no tags."""
+        return self._engine()
+
+    def _hold(self, engine: Engine, tags: list[str]) -> bool:
+        """Gives the tags to the transactions that the caller has open. Whether the purge waits for
+        them to end."""
+        # Each of them has to be told, whatever the others say.
+        waits = [holder.hold(engine, tags) for holder in self._holders]
+        return any(waits)
+
+    def _bump_after_write(self, engine: Engine, tags: list[str]) -> None:
+        """Makes what carries one of the tags invalid, and never raises: what the tags are about has
+        been written, and whoever wrote it must not take that for a failure."""
+        try:
+            engine.bump(tags, [])
+        except OSError as error:
+            # The engine owes the purge now, and carries it out before it reads the store again.
+            self._log.warning(
+                "the store is away: %s will be purged when it is back, and other processes may "
+                "serve what carries these tags until then: %s",
+                ", ".join(tags),
+                error,
+            )
+        except Exception:
+            self._log.exception("%s could not be purged", ", ".join(tags))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from werkzeug.exceptions import HTTPException
 
 from .. import backends as own
-from .._native import CachedFunction, Page
+from .._native import CachedFunction, Engine, Page
 from ..cache import Cache as SafeCache
 from ..decorated import Decorated
 from ..dialect import COMPAT
@@ -146,12 +146,12 @@ class Cache(SafeCache):
         backend.engine.bump([base_tag(key)], [])
         return gone or there
 
-    def invalidate_tags(self, *tags: str) -> None:
-        """Makes every answer that carries one of these tags invalid; on Larder's own stores only."""
+    def _tagging_engine(self) -> Engine:
+        """The engine of the moment; a RuntimeError where the store knows no tags."""
         if self._is_classic():
             name = type(self.cache).__name__
             raise RuntimeError(f"{name} knows no tags (use SimpleCache of flask_larder.compat)")
-        super().invalidate_tags(*tags)
+        return super()._tagging_engine()
 
     def delete_prefix(self, prefix: str) -> list[Any]:
         """Removes every key that begins so, where the store can find them. Answers them."""
