@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::codec::Envelope;
-use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
+use larder_core::{Clock, Error, ErrorKind, Key, Result, SystemClock};
 
 use crate::found::Scribe;
 use crate::layout::Layout;
+use crate::stats::{Listener, Tally};
 use crate::store::{Parts, Redis};
 use crate::transport::{Address, Blocking, BreakerTimes, Link, Transport};
 
@@ -26,6 +27,7 @@ pub struct RedisBuilder {
     connections: usize,
     breaker: BreakerTimes,
     clock: Option<Arc<dyn Clock>>,
+    on_unreadable: Option<Listener>,
 }
 
 impl fmt::Debug for RedisBuilder {
@@ -57,6 +59,7 @@ impl RedisBuilder {
             connections: 64,
             breaker: BreakerTimes::default(),
             clock: None,
+            on_unreadable: None,
         }
     }
 
@@ -111,6 +114,15 @@ impl RedisBuilder {
         self
     }
 
+    /// Who is told when something that is no entry for us lies under one of our keys: the key, and
+    /// what it is. Of each key once, as far as the store remembers. Default: nobody; the counters of
+    /// [`Redis::unreadables`] count in any case.
+    #[must_use]
+    pub fn on_unreadable(mut self, listener: impl Fn(&Key, &str) + Send + Sync + 'static) -> Self {
+        self.on_unreadable = Some(Arc::new(listener));
+        self
+    }
+
     /// Builds the store for threads.
     ///
     /// # Errors
@@ -156,7 +168,7 @@ impl RedisBuilder {
             scribe: Scribe {
                 codec,
                 envelope,
-                tally: <_>::default(),
+                tally: Tally::new(self.on_unreadable),
             },
             transport: transport(link),
             clock,

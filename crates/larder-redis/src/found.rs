@@ -12,6 +12,10 @@ use crate::stats::Tally;
 const NOTE: u8 = 0;
 /// The decimal digits in front of a variant's envelope.
 const UNTIL: usize = 20;
+/// In front of the envelope of a key that people chose. Flask-Caching puts this sign in front of a
+/// pickle, and gives a value without it to its callers as it is: what begins so and is no pickle is
+/// a miss there, so that both can work on one server for a while.
+const SIGN: u8 = b'!';
 
 /// The numbers of the last bumps of tags, as far as they are known; a tag that has no mark in the
 /// server has none here.
@@ -68,6 +72,8 @@ impl<C> Scribe<C> {
         if !key.is_base() {
             let until = format!("{:020}", entry.meta.keep_until.as_millis());
             value.splice(..0, until.into_bytes());
+        } else if counts(key) {
+            value.insert(0, SIGN);
         }
         Ok(Written {
             value,
@@ -103,19 +109,21 @@ impl<C> Scribe<C> {
     where
         C: Codec<V>,
     {
-        let bytes = if key.is_base() {
-            &raw.value[..]
-        } else {
-            raw.value.get(UNTIL..)?
+        let bytes = match &raw.value[..] {
+            [SIGN, envelope @ ..] if counts(key) => envelope,
+            bytes if key.is_base() => bytes,
+            bytes => bytes.get(UNTIL..)?,
         };
         match self.envelope.open(key, bytes) {
             Ok(opened) => {
                 let entry = opened.into_entry(&self.codec);
-                entry.inspect_err(|_| self.tally.undecodable()).ok()
+                entry
+                    .inspect_err(|error| self.tally.undecodable(key, error))
+                    .ok()
             }
             Err(Unreadable::Foreign) if key.is_base() => self.read_foreign(key, raw, now),
             Err(why) => {
-                self.tally.unreadable(why);
+                self.tally.unreadable(Some(key), why);
                 None
             }
         }
@@ -127,7 +135,7 @@ impl<C> Scribe<C> {
         match opened {
             Ok(opened) => Key::decode(opened.key),
             Err(why) => {
-                self.tally.unreadable(why);
+                self.tally.unreadable(None, why);
                 None
             }
         }
@@ -161,11 +169,11 @@ impl<C> Scribe<C> {
                         ..
                     }) => Some(Entry::new(meta, value, fence)),
                     Ok(_) => {
-                        self.tally.undecodable();
+                        self.tally.undecodable(key, &"a counter whose note is none");
                         None
                     }
                     Err(why) => {
-                        self.tally.unreadable(why);
+                        self.tally.unreadable(Some(key), why);
                         None
                     }
                 },
@@ -174,7 +182,7 @@ impl<C> Scribe<C> {
         }
         let value = self.codec.decode_foreign(&raw.value);
         if value.is_none() {
-            self.tally.unreadable(Unreadable::Foreign);
+            self.tally.unreadable(Some(key), Unreadable::Foreign);
         }
         value.map(|value| Entry::new(unbounded(now), value, Fence::direct(0)))
     }

@@ -10,8 +10,9 @@
 //! | `flask_cache_!t<tag>` | string | the **mark** of a tag: the number of its last bump. The tag begins with the byte of its space |
 //! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor`, three decimal numbers |
 //!
-//! A slot holds an envelope (`docs/FORMAT.md`), or a bare number in decimal digits, or whatever
-//! another program has put there. The fields of a family:
+//! A slot holds an envelope (`docs/FORMAT.md`), that of a key that people chose behind the sign `!`,
+//! or a bare number in decimal digits, or whatever another program has put there. The fields of a
+//! family:
 //!
 //! | field | value |
 //! |---|---|

@@ -19,6 +19,7 @@ pub(crate) struct Scripts {
     pub(crate) bump: Lua,
     pub(crate) fence: Lua,
     pub(crate) clear: Lua,
+    pub(crate) prolong: Lua,
 }
 
 macro_rules! lua {
@@ -43,6 +44,7 @@ impl Scripts {
             bump: lua!("scripts/bump.lua"),
             fence: lua!("scripts/fence.lua"),
             clear: lua!("scripts/clear.lua"),
+            prolong: Lua::new(include_str!("scripts/prolong.lua")),
         }
     }
 }

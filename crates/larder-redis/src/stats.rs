@@ -1,8 +1,15 @@
 //! What was found in the server that is no entry of ours.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use larder_core::Key;
 use larder_core::codec::Unreadable;
+
+/// Is told of a key under which something lies that is no entry for us, and what that is.
+pub(crate) type Listener = Arc<dyn Fn(&Key, &str) + Send + Sync>;
 
 /// How often a read found something that is no entry for us. Each was a miss.
 ///
@@ -23,8 +30,13 @@ pub struct Unreadables {
     pub undecodable: u64,
 }
 
-#[derive(Debug, Default)]
+/// Keys that the listener was told of; when there are this many, it is told anew.
+const REMEMBERED: usize = 1024;
+
+#[derive(Default)]
 pub(crate) struct Tally {
+    listener: Option<Listener>,
+    told: Mutex<HashSet<u128>>,
     foreign: AtomicU64,
     other_version: AtomicU64,
     damaged: AtomicU64,
@@ -34,7 +46,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn unreadable(&self, why: Unreadable) {
+    pub(crate) fn new(listener: Option<Listener>) -> Self {
+        Self {
+            listener,
+            ..Self::default()
+        }
+    }
+
+    /// Counts what was found under `key`; `None` where not even the key is known.
+    pub(crate) fn unreadable(&self, key: Option<&Key>, why: Unreadable) {
+        if let Some(key) = key {
+            self.tell(key, &why.to_string());
+        }
         let counter = match why {
             Unreadable::Foreign => &self.foreign,
             Unreadable::OtherVersion => &self.other_version,
@@ -45,7 +68,27 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn undecodable(&self) {
+    /// Tells the listener, once of each key: a page that is asked for all the time is one piece of
+    /// news. Nobody waits for the lock, which a fork may have left closed for ever.
+    fn tell(&self, key: &Key, what: &str) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        let Ok(mut told) = self.told.try_lock() else {
+            return;
+        };
+        if told.len() >= REMEMBERED {
+            told.clear();
+        }
+        let new = told.insert(key.digest());
+        drop(told);
+        if new {
+            listener(key, what);
+        }
+    }
+
+    pub(crate) fn undecodable(&self, key: &Key, error: &dyn fmt::Display) {
+        self.tell(key, &error.to_string());
         self.undecodable.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -59,5 +102,11 @@ impl Tally {
             other_key: load(&self.other_key),
             undecodable: load(&self.undecodable),
         }
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read().fmt(f)
     }
 }

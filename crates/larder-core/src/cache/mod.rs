@@ -147,7 +147,11 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     }
 
     /// The store, once it has had every purge of this process: nothing is read or written before.
-    pub(crate) async fn ready(&self) -> Result<&S> {
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn ready(&self) -> Result<&S> {
         while !self.0.owed.is_empty() {
             let paid = Box::pin(self.0.owed.pay(&self.0.store)).await?;
             self.observe(&Event::PurgesPaid(paid));

@@ -44,14 +44,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             let value = V::from_count(count).ok_or_else(|| not_a_counter(key))?;
             let entry = Entry::new(meta, value, fence);
             let written = self.write_number(key, count, &entry)?;
-            let (meta, fence) = (&entry.meta, &entry.fence);
-            let write = Write {
-                key,
-                meta,
-                fence,
-                written,
-                condition,
-            };
+            let write = Write::new(key, &entry, written, condition);
             plan = match self.write(write, deadline).await? {
                 Outcome::Stored => return Ok(count),
                 Outcome::Purged => start(),

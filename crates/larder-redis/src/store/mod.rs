@@ -1,6 +1,7 @@
 //! The store: what the operations of [`Store`] become.
 
 mod count;
+mod lent;
 mod read;
 mod remove;
 mod scan;

@@ -43,6 +43,26 @@ pub(super) struct Write<'a> {
     pub(super) fence: &'a Fence,
     pub(super) written: Written,
     pub(super) condition: Condition,
+    /// How many milliseconds the server keeps it, where that is not for the times to say.
+    pub(super) life: Option<u64>,
+}
+
+impl<'a> Write<'a> {
+    pub(super) const fn new<V>(
+        key: &'a Key,
+        entry: &'a Entry<V>,
+        written: Written,
+        condition: Condition,
+    ) -> Self {
+        Self {
+            key,
+            meta: &entry.meta,
+            fence: &entry.fence,
+            written,
+            condition,
+            life: None,
+        }
+    }
 }
 
 impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
@@ -69,14 +89,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             if written.value.len() > self.max_value {
                 return self.turn_away(key, mode, deadline).await;
             }
-            let (meta, fence) = (&entry.meta, &entry.fence);
-            let write = Write {
-                key,
-                meta,
-                fence,
-                written,
-                condition,
-            };
+            let write = Write::new(key, entry, written, condition);
             match self.write(write, deadline).await? {
                 Outcome::Stored => {
                     if mode == Mode::IfAbsent {
@@ -117,6 +130,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             fence,
             written,
             condition,
+            life: lent,
         } = write;
         let mut keys = vec![
             self.layout.record(),
@@ -138,7 +152,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Layout::field(key),
             written.value,
             written.note,
-            number(life(meta.keep_until, now)),
+            number(lent.unwrap_or_else(|| life(meta.keep_until, now))),
             condition,
             add.to_string().into_bytes(),
             number(MARK),

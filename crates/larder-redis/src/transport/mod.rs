@@ -70,6 +70,29 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Value>>> + Send;
 }
 
+/// Stores of several namespaces may share a transport, and with it connections and breaker.
+impl<T: Transport> Transport for Arc<T> {
+    fn may_wait(&self) -> bool {
+        (**self).may_wait()
+    }
+
+    fn may_block(&self) -> bool {
+        (**self).may_block()
+    }
+
+    fn deadline(&self) -> Deadline {
+        (**self).deadline()
+    }
+
+    fn exchange(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Vec<Value>>> + Send {
+        (**self).exchange(request, deadline)
+    }
+}
+
 /// What a transport has to know of its server.
 #[derive(Clone, Debug)]
 pub struct Link {

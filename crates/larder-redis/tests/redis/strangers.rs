@@ -45,7 +45,7 @@ fn put_odd_things(server: &Server, bench: &Bench<larder_redis::Blocking>) {
             .unwrap();
     };
     raw("foreign", |bytes| *bytes = b"\x80\x04\x95pickle".to_vec());
-    raw("version", |bytes| bytes[4] += 1);
+    raw("version", |bytes| bytes[5] += 1);
     raw("cut", |bytes| bytes.truncate(bytes.len() - 1));
     raw("flipped", |bytes| {
         let middle = bytes.len() / 2;
@@ -81,7 +81,7 @@ fn what_is_no_entry_of_ours_is_a_miss_with_a_count() {
         .arg(name("version"))
         .query(&mut server.client())
         .unwrap();
-    assert_eq!(version[4], 2, "an entry of another version is left alone");
+    assert_eq!(version[5], 2, "an entry of another version is left alone");
     // The next store heals them.
     for base in ODD {
         assert_eq!(now(bench.write(&user(base), text("new"), &[])), Put::Stored);
@@ -396,4 +396,83 @@ fn wrong_settings_name_their_cure() {
         Redis::builder("redis://:hunter2@h").build(Safe).unwrap()
     );
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_listener_hears_of_each_key_once() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (clock, told) = (Hand::new(), Arc::clone(&heard));
+    let store = builder(&server.url(), &clock)
+        .on_unreadable(move |key, what| {
+            told.lock()
+                .unwrap()
+                .push((key.to_string(), what.to_owned()));
+        })
+        .build(Safe)
+        .unwrap();
+    let mut client = server.client();
+    let set = |client: &mut redis::Connection, base: &str, value: &[u8]| {
+        redis::cmd("SET")
+            .arg(name(base))
+            .arg(value)
+            .exec(client)
+            .unwrap();
+    };
+    set(&mut client, "theirs", b"!\x80\x05K\x01.");
+    set(&mut client, "cut", b"!\xf5LR");
+    for base in ["theirs", "theirs", "cut", "theirs"] {
+        let found = now(<_ as Store<Plain>>::get(&store, &user(base), &[]));
+        assert!(found.unwrap().entry.is_none());
+    }
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[0].1.contains("another program"), "{heard:?}");
+    assert!(heard[1].1.contains("cut short"), "{heard:?}");
+    assert_eq!(store.unreadables().foreign, 3);
+}
+
+#[test]
+fn flask_caching_takes_our_entries_for_pickles_that_it_cannot_read() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let bench = bench(&server, None);
+    now(bench.write(&user("k"), text("v"), &[]));
+    let bytes: Vec<u8> = redis::cmd("GET")
+        .arg(name("k"))
+        .query(&mut server.client())
+        .unwrap();
+    assert_eq!(&bytes[..2], b"!\xf5");
+}
+
+#[test]
+fn what_is_lent_ends_with_the_server_and_not_before() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let bench = bench(&server, None);
+    let (key, gone) = (user("version"), user("gone"));
+    now(bench.store.lend(&key, text("v"), Duration::from_secs(600))).unwrap();
+    let mut client = server.client();
+    let mut left = || -> i64 {
+        redis::cmd("TTL")
+            .arg(name("version"))
+            .query(&mut client)
+            .unwrap()
+    };
+    assert!((590..=600).contains(&left()));
+    let keys = [key.clone(), gone.clone()];
+    now(bench.store.prolong(&keys, Some(Duration::from_secs(60)))).unwrap();
+    assert!((590..=600).contains(&left()), "it is never shortened");
+    now(bench.store.prolong(&keys, Some(Duration::from_secs(6000)))).unwrap();
+    assert!((5990..=6000).contains(&left()));
+    // Its own times say nothing about its end.
+    bench.clock.advance(100_000);
+    assert_eq!(now(bench.value(&key)), Some(text("v")));
+    now(bench.store.prolong(&keys, None)).unwrap();
+    assert_eq!(left(), -1);
+    assert_eq!(now(bench.value(&gone)), None);
 }
