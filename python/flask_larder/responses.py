@@ -43,6 +43,8 @@ class _Prepared:
     """
 
     _page: Page
+    # What the installed Werkzeug keeps on a response besides, the same for all of a class.
+    _more_parts: dict[str, Any]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -57,7 +59,7 @@ class _Prepared:
         if page is not None:
             headers, body = Headers(), [page.body]
             headers._list = page.headers  # type: ignore[attr-defined]
-            made = {
+            made: dict[str, Any] = {
                 "headers": headers,
                 "response": body,
                 "direct_passthrough": False,
@@ -67,7 +69,7 @@ class _Prepared:
                 "_page_body": body,
             }
             # What was set before any part was asked for stays.
-            found.update(made | found)
+            found.update(self._more_parts | made | found)
         return found
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -86,16 +88,21 @@ class _Prepared:
         return super().__call__(environ, start_response)  # type: ignore[misc]
 
 
+_PARTS = ("headers", "response", "direct_passthrough", "_on_close", "_status", "_status_code")
 _PLAIN = ("__init__", "__call__", "get_wsgi_headers", "get_app_iter", "get_wsgi_response")
 
 
 @functools.cache
 def _prepared(response_class: type[Response]) -> type[Response] | None:
     """The application's response class with `_Prepared` in front; None where the class has its own
-    way of being made or sent."""
+    way of being made or sent, or parts that each response must have for itself."""
     if any(getattr(response_class, name) is not getattr(Response, name) for name in _PLAIN):
         return None
-    return type(response_class.__name__, (_Prepared, response_class), {})
+    parts: dict[str, Any] = response_class().__dict__
+    more = {name: part for name, part in parts.items() if name not in _PARTS}
+    if not all(isinstance(part, str | int | None) for part in more.values()):
+        return None
+    return type(response_class.__name__, (_Prepared, response_class), {"_more_parts": more})
 
 
 def responder(app: Any) -> Responder:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
-from flask.ctx import RequestContext
-from flask.globals import request_ctx
-from flask.sessions import SecureCookieSession
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import _native
+from ._context import request_context
 from .responses import status_of
 from .vary import Inputs
 
@@ -74,24 +73,50 @@ def watched_session() -> Generator[None]:
     if there is something in a session that a hook looked at, the view may have it from the hook.
     """
     session = _session()
-    if session is None or not _notes(session):
+    if session is None:
         yield
         return
-    before = bool(session.accessed)
+    context = request_context()
+    own: type[Any] = context.__class__
+    before = bool(getattr(session, "accessed", False))
+    context.__class__ = _watching(own)
     session.accessed = False
     try:
         yield
     finally:
+        context.__class__ = own
         told = before and bool(session)
-        request_ctx.request.environ[_TOUCHED] = told or bool(session.accessed)
+        context.request.environ[_TOUCHED] = told or bool(session.accessed)
         session.accessed = before or session.accessed
+
+
+@functools.cache
+def _watching(context: type[Any]) -> type[Any]:
+    """A class of request contexts that note on the session that it was looked at.
+
+    Flask's do so since 3.1.3. Before, a session of Flask's own notes some ways of looking and not
+    others (`"user" in session`), and one of another package none, or all of them at all times.
+    """
+    if isinstance(getattr(context, "session", None), property):
+        return context
+
+    def look(self: Any) -> Any:
+        session: Any = self.__dict__["session"]
+        if session is not None:
+            session.accessed = True
+        return session
+
+    def assign(self: Any, session: Any) -> None:
+        self.__dict__["session"] = session
+
+    return type(context.__name__, (context,), {"session": property(look, assign)})
 
 
 def _session_was_touched() -> bool:
     session = _session()
     if session is None:
         return False
-    return bool(request_ctx.request.environ.get(_TOUCHED, session.accessed))
+    return bool(request_context().request.environ.get(_TOUCHED, session.accessed))
 
 
 def _session_cookie() -> str:
@@ -99,20 +124,11 @@ def _session_cookie() -> str:
     return "" if app is None else str(app.config["SESSION_COOKIE_NAME"])
 
 
-def _notes(session: Any) -> bool:
-    """Whether accesses to this session are noted one by one.
-
-    Flask 3.1.3 and later note them for every session, earlier versions for their own; on others
-    `accessed` is always true, and then a view counts as one that looked.
-    """
-    return isinstance(getattr(RequestContext, "session", None), property) or isinstance(
-        session, SecureCookieSession
-    )
-
-
 def _session() -> Any:
     """The session of this request, without touching it; None outside of a request."""
-    if not request_ctx:
+    context = request_context()
+    if context is None:
         return None
-    context = cast("Any", request_ctx)._get_current_object()
-    return context._session if hasattr(context, "_session") else context.session
+    # The attribute has an underscore since Flask 3.1.3, where `session` notes who looks at it.
+    found: dict[str, Any] = context.__dict__
+    return found["_session"] if "_session" in found else found["session"]

@@ -54,8 +54,11 @@ def test_a_hook_that_looks_at_an_empty_session_is_not_blamed(
         session.get("user")
 
     app.add_url_rule("/", "index", cache.cached()(lambda: "page"))
+    app.add_url_rule("/plain", "plain", lambda: "page")
     client = app.test_client()
-    assert [client.get("/").headers["Vary"] for _ in range(3)] == ["Cookie"] * 3
+    # Whether Flask says so for a session that is empty depends on its version.
+    flask_says = client.get("/plain").headers.get("Vary")
+    assert [client.get("/").headers.get("Vary") for _ in range(3)] == [flask_says] * 3
     assert not log.messages
 
 

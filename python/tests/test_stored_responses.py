@@ -171,3 +171,29 @@ def test_a_hook_that_changes_a_hit_changes_no_other() -> None:
     client.get("/")
     spoil.clear()
     assert seen(client.get("/")) == first
+
+
+@pytest.mark.parametrize("part", ["shop", ["shop"]])
+def test_parts_that_a_response_class_adds_are_there(app: Flask, cache: Cache, part: Any) -> None:
+    """Also those that Werkzeug added in one version and dropped in another."""
+
+    class Marked(Response):
+        def __new__(cls, *_args: Any, **_kwargs: Any) -> Marked:
+            made = super().__new__(cls)
+            vars(made)["mark"] = part if isinstance(part, str) else [*part]
+            return made
+
+    app.response_class = Marked
+    app.add_url_rule("/", "index", cache.cached(60)(lambda: make_response("body")))
+    marks: list[Any] = []
+
+    @app.after_request
+    def note(response: Any) -> Response:
+        marks.append(response.mark)
+        return response
+
+    client = app.test_client()
+    assert [client.get("/").get_data() for _ in range(3)] == [b"body"] * 3
+    assert marks == [part] * 3
+    if isinstance(part, list):
+        assert marks[1] is not marks[2]
