@@ -31,6 +31,7 @@ use foldhash::quality::RandomState;
 
 use crate::key::Key;
 use crate::shim::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::tag::Tag;
 
 pub use chain::{Chain, InChain, LoadId};
 
@@ -58,6 +59,8 @@ const SHARDS: usize = if MODEL { 2 } else { 16 };
 const LANDINGS: usize = if MODEL { 2 } else { 1024 };
 
 struct Flight<T> {
+    /// What the leader said it would store under. A bump of one of them outdates the load.
+    tags: Box<[Tag]>,
     state: Mutex<State<T>>,
 }
 
@@ -112,7 +115,7 @@ impl<T: Clone> Flights<T> {
     }
 
     /// Leads the load of `key`, or follows who leads it.
-    pub(crate) fn join(self: &Arc<Self>, key: &Key, chain: &Chain) -> Join<T> {
+    pub(crate) fn join(self: &Arc<Self>, key: &Key, tags: &[Tag], chain: &Chain) -> Join<T> {
         let shard = self.shard(key);
         if let Some(flight) = shard.get(key) {
             if chain.contains(flight.lock().leader) {
@@ -125,21 +128,26 @@ impl<T: Clone> Flights<T> {
                 number: None,
             });
         }
-        Join::Lead(self.take_off(shard, key))
+        Join::Lead(self.take_off(shard, key, tags))
     }
 
     /// Leads the load of `key` if nobody does.
-    pub(crate) fn try_lead(self: &Arc<Self>, key: &Key) -> Option<Lead<T>> {
+    pub(crate) fn try_lead(self: &Arc<Self>, key: &Key, tags: &[Tag]) -> Option<Lead<T>> {
         let shard = self.shard(key);
         if shard.contains_key(key) {
             return None;
         }
-        Some(self.take_off(shard, key))
+        Some(self.take_off(shard, key, tags))
     }
 
-    fn take_off(self: &Arc<Self>, mut shard: MutexGuard<'_, Table<T>>, key: &Key) -> Lead<T> {
+    fn take_off(
+        self: &Arc<Self>,
+        mut shard: MutexGuard<'_, Table<T>>,
+        key: &Key,
+        tags: &[Tag],
+    ) -> Lead<T> {
         let load = LoadId::next();
-        let flight = Arc::new(Flight::led_by(load));
+        let flight = Arc::new(Flight::led_by(load, tags));
         shard.insert(key.clone(), Arc::clone(&flight));
         Lead {
             flights: Arc::clone(self),
@@ -150,11 +158,13 @@ impl<T: Clone> Flights<T> {
         }
     }
 
-    /// Takes the flights of these keys out of the table: those who arrive from now on do not wait
-    /// for a result that a purge has made invalid. Who waits already is served.
-    pub(crate) fn detach(&self, gone: impl Fn(&Key) -> bool) {
+    /// Takes the flights of these keys and tags out of the table: those who arrive from now on do
+    /// not wait for a result that a purge has made invalid. Who waits already is served.
+    pub(crate) fn detach(&self, gone: impl Fn(&Key, &[Tag]) -> bool) {
         for shard in &self.shards {
-            let detached: Vec<_> = lock(shard).extract_if(|key, _| gone(key)).collect();
+            let detached: Vec<_> = lock(shard)
+                .extract_if(|key, flight| gone(key, &flight.tags))
+                .collect();
             drop(detached);
         }
     }
@@ -180,7 +190,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<T> Flight<T> {
-    fn led_by(load: LoadId) -> Self {
+    fn led_by(load: LoadId, tags: &[Tag]) -> Self {
         let state = State {
             leader: load,
             landing: None,
@@ -188,6 +198,7 @@ impl<T> Flight<T> {
             next_follower: 0,
         };
         Self {
+            tags: tags.into(),
             state: Mutex::new(state),
         }
     }

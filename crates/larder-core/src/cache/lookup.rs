@@ -132,7 +132,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             Err(error) => Lookup::Pass(self.store_failed(&error)),
             Ok(reading) => {
                 self.observe(&Event::Miss(key));
-                let lead = self.0.flights.try_lead(key);
+                let lead = self.0.flights.try_lead(key, &policy.tags);
                 Lookup::Miss(self.permit(key, policy, reading, lead))
             }
         }
@@ -196,7 +196,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ) -> Lookup<V, S> {
         let deadline = self.0.clock.now().plus(policy.wait);
         loop {
-            let wait = match self.enter(key, found.judged, &chain) {
+            let wait = match self.enter(key, policy, found.judged, &chain) {
                 Entered::Serve(hit) => return self.serve(key, hit),
                 Entered::Alone => return self.alone(key, policy, found.reading),
                 Entered::Own => return Lookup::Pass(Reason::Recursive),
@@ -222,16 +222,16 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     }
 
     /// The first step of a caller who found nothing fresh.
-    fn enter(&self, key: &Key, judged: Judged<V>, chain: &Chain) -> Entered<V> {
+    fn enter(&self, key: &Key, policy: &Policy, judged: Judged<V>, chain: &Chain) -> Entered<V> {
         match judged {
             Judged::Serve(hit) => Entered::Serve(hit),
-            Judged::Refresh(hit) => match self.0.flights.try_lead(key) {
+            Judged::Refresh(hit) => match self.0.flights.try_lead(key, &policy.tags) {
                 Some(lead) => Entered::Lead(lead),
                 // Somebody refreshes it already.
                 None => Entered::Serve(hit),
             },
             Judged::Load if self.0.solo.has(key, self.0.clock.now()) => Entered::Alone,
-            Judged::Load => match self.0.flights.join(key, chain) {
+            Judged::Load => match self.0.flights.join(key, &policy.tags, chain) {
                 Join::Lead(lead) => Entered::Lead(lead),
                 Join::Own => Entered::Own,
                 Join::Follow(follow) => Entered::Follow(follow),

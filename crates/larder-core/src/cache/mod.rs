@@ -315,7 +315,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             self.observe(&Event::PurgeOwed { owed, error });
         }
         // Even if the store failed: nobody who comes now should wait for a load from before.
-        self.0.flights.detach(|key| match &what {
+        self.0.flights.detach(|key, _| match &what {
             Removal::Keys(keys) => keys
                 .iter()
                 .any(|gone| gone == key || gone.as_bytes() == key.base_bytes()),
@@ -339,7 +339,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// Forgets the loads under way, for a process that came out of a fork: who led them stayed in the
     /// parent, and whoever came to follow them here would wait in vain.
     pub fn forget_loads(&self) {
-        self.0.flights.detach(|_| true);
+        self.0.flights.detach(|_, _| true);
     }
 
     /// Makes every entry with one of these tags invalid.
@@ -355,6 +355,9 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             let owed = self.0.owed.bump(tags);
             self.observe(&Event::PurgeOwed { owed, error });
         }
+        self.0
+            .flights
+            .detach(|_, carried| carried.iter().any(|tag| tags.contains(tag)));
         self.observe(&Event::Purged);
         bumped
     }

@@ -52,7 +52,7 @@ impl Air {
     }
 
     fn join(&self) -> Join<u64> {
-        self.flights.join(&key(), &Chain::empty())
+        self.flights.join(&key(), &[], &Chain::empty())
     }
 
     /// Loads, and ends the load so. Nobody else may be loading meanwhile.
@@ -215,7 +215,7 @@ fn nobody_who_comes_after_a_purge_joins_a_load_from_before() {
                     lead.land(Landing::Shared(value));
                     value
                 };
-                let value = match flights.join(&key(), &Chain::empty()) {
+                let value = match flights.join(&key(), &[], &Chain::empty()) {
                     Join::Lead(lead) => load(lead),
                     Join::Follow(follow) => match block_on(follow) {
                         Followed::Promoted(lead) => load(lead),
@@ -229,7 +229,7 @@ fn nobody_who_comes_after_a_purge_joins_a_load_from_before() {
         };
         let callers = [thread::spawn(call(Some(1))), thread::spawn(call(Some(1)))];
         state.store(2, Ordering::SeqCst);
-        flights.detach(|_| true);
+        flights.detach(|_, _| true);
         let late = thread::spawn(call(Some(2)));
         for caller in callers.into_iter().chain([late]) {
             caller.join().expect("no caller panics");
@@ -250,7 +250,7 @@ fn a_detached_flight_is_abandoned_and_nobody_hangs() {
                         0 => drop(lead),
                         _ => lead.land(Landing::Shared(number)),
                     };
-                    match flights.join(&key(), &Chain::empty()) {
+                    match flights.join(&key(), &[], &Chain::empty()) {
                         Join::Lead(lead) => end(lead),
                         Join::Follow(follow) => match block_on(follow) {
                             Followed::Promoted(lead) => end(lead),
@@ -262,7 +262,7 @@ fn a_detached_flight_is_abandoned_and_nobody_hangs() {
                 })
             })
             .collect();
-        flights.detach(|_| true);
+        flights.detach(|_, _| true);
         for caller in callers {
             caller.join().expect("no caller panics");
         }
