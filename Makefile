@@ -23,7 +23,7 @@ lint: ## Check format, lints, types, documentation and the floors
 	@$(PY) scripts/run_lint.py
 
 .PHONY: conformance
-conformance: ## Run Flask-Caching's own test suite against flask_larder.compat
+conformance: ## Run the test suites of Flask-Caching and cachelib against flask_larder.compat
 	@$(PY) conformance/run.py
 
 .PHONY: wheel

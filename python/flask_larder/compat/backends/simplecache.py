@@ -1,9 +1,12 @@
 """Entries in the memory of each process, on Larder's engine."""
 
+# The parts of one store know each other's insides.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import math
-import time
+import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
@@ -11,9 +14,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cachelib.serializers import BaseSerializer, SimpleSerializer
+from cachelib.serializers import SimpleSerializer
 
-from ... import backends
+from ... import _native, backends
 from ..._native import Engine, Key, Page, Policy
 from ...responses import respond
 from .base import BaseCache
@@ -30,6 +33,23 @@ METHODS = frozenset(("get", "set", "has", "get_many", "set_many"))
 
 # For a look that waits for nobody.
 _LOOK = Policy(1.0, wait=0.0)
+
+
+class _Chosen:
+    """The serializer of a store: that of its class, until another is assigned to it."""
+
+    def __init__(self, default: Any) -> None:
+        self._default = default
+
+    def __get__(self, backend: SimpleCache | None, owner: Any = None) -> Any:
+        return self._default if backend is None else backend._serializer
+
+    def __set__(self, backend: SimpleCache, serializer: Any) -> None:
+        # What was stored under another serializer cannot be read by this one, nor be answered by
+        # those who hold on to the engine.
+        backend.engine.clear()
+        backend._serializer = serializer
+        backend.engine = backend._new_engine()
 
 
 class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
@@ -58,11 +78,13 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
             )
             ignore_delete_many_errors = ignore_errors
         self._listeners: list[weakref.WeakMethod[Callable[[], None]]] = []
-        self._serializer: BaseSerializer = SimpleSerializer()
+        self._serializer = type(self).serializer
+        self._counting = threading.Lock()
+        self._threshold = threshold or 500
         # cachelib makes room before it inserts, and so holds one more than it is told.
         self._new_engine = partial(
             Engine.memory,
-            max_entries=(threshold or 500) + 1,
+            max_entries=self._threshold + 1,
             max_bytes=max_bytes,
             max_value=max_value,
             on_event=on_event,
@@ -101,18 +123,14 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
 
     # The serializer.
 
-    @property
-    def serializer(self) -> BaseSerializer:
-        """What values become bytes by; the default one is not used, for values need not."""
-        return self._serializer
+    serializer = _Chosen(SimpleSerializer())
 
-    @serializer.setter
-    def serializer(self, serializer: BaseSerializer) -> None:
-        # What was stored under another serializer cannot be read by this one, nor be answered by
-        # those who hold on to the engine.
-        self.engine.clear()
-        self._serializer = serializer
-        self.engine = self._new_engine()
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls).get("serializer")
+        if own is not None and not hasattr(own, "__get__"):
+            # A class of somebody's own with a serializer as its attribute, as cachelib has it.
+            cls.serializer = _Chosen(own)
 
     @property
     def coded(self) -> bool:
@@ -130,7 +148,7 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
     # Values.
 
     def _policy(self, timeout: object) -> Policy:
-        seconds = _seconds(self.default_timeout if timeout is None else timeout)
+        seconds = whole_seconds(self.default_timeout if timeout is None else timeout)
         return Policy(None if seconds == 0 else seconds)
 
     def get(self, key: Any) -> Any:
@@ -145,6 +163,8 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
 
     def get_many(self, *keys: Any) -> list[Any]:
         """The values in order, None for what is not there."""
+        if self._has_own("get"):
+            return [self.get(key) for key in keys]
         found = self.engine.get_many(*keys)
         return [None if item is None else self._decode(item[0]) for item in found]
 
@@ -170,12 +190,27 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
             self._serializer.dumps(value)
             raise TypeError(f"cannot keep the value of {key!r} ({reason})")
 
+    def delete_many(self, *keys: Any) -> list[Any]:
+        """Removes keys, and what matches those with a `*` or `?` in them. Answers what is gone."""
+        if self._has_own("delete", "has"):
+            return BaseCache.delete_many(self, *keys)
+        return super().delete_many(*keys)
+
+    def _has_own(self, *names: str) -> bool:
+        """Whether somebody put a method of his own in the place of one of these.
+
+        What works on many keys, and counts, goes through it then, as it does in cachelib.
+        """
+        kind, own = type(self), vars(self)
+        return any(n in own or getattr(kind, n) is not getattr(SimpleCache, n) for n in names)
+
     def inc(self, key: Any, delta: int = 1) -> int | None:
         """Adds to a counter in one step. Answers its new value."""
-        if not self.coded:
+        if not self.coded and not self._has_own("get", "set"):
             return super().inc(key, delta)
-        value = (self.get(key) or 0) + delta
-        return value if self.set(key, value) else None
+        with self._counting:
+            value = (self.get(key) or 0) + delta
+            return value if self.set(key, value) else None
 
     def dec(self, key: Any, delta: int = 1) -> int | None:
         """Subtracts from a counter in one step. Answers its new value."""
@@ -186,7 +221,7 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
         return Entries(self)
 
 
-def _seconds(timeout: object) -> int:
+def whole_seconds(timeout: object) -> int:
     """A timeout as cachelib reads it: whole seconds, rounded up."""
     if isinstance(timeout, timedelta):
         return math.ceil(timeout.total_seconds())
@@ -214,12 +249,12 @@ class Entries(MutableMapping[str, tuple[float, bytes]]):
             raise KeyError(key)
         value = answer.value
         coded = value if self._backend.coded else self._backend.serializer.dumps(value)
-        expiry = 0 if answer.ttl is None else time.time() + answer.ttl
+        expiry = 0 if answer.ttl is None else _native.now() + answer.ttl
         return expiry, coded or b""
 
     def __setitem__(self, key: str, entry: tuple[float, bytes]) -> None:
         expiry, coded = entry
-        seconds = max(1, math.ceil(expiry - time.time())) if expiry else 0
+        seconds = max(1, math.ceil(expiry - _native.now())) if expiry else 0
         self._backend.set(key, self._backend.serializer.loads(coded), seconds)
 
     def __delitem__(self, key: str) -> None:
