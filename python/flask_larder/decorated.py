@@ -201,8 +201,13 @@ class Decorated:
 
     # The algorithm.
 
-    def steps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
-        """How a call is answered."""
+    def steps(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        made_key: Callable[[], Key] | None = None,
+    ) -> Steps:
+        """How a call is answered; `made_key` gives its key, or its error, where that was made."""
         unless = self.options.unless
         if unless is not None and unless(self.function, *args, **kwargs) is True:
             self.stats.count_pass("bypass")
@@ -210,7 +215,7 @@ class Decorated:
         started = perf_counter()
         try:
             engine = self.gate(args)
-            key = self.key(args, kwargs)
+            key = self.key(args, kwargs) if made_key is None else made_key()
             policy = self.policy(args, kwargs)
             answer = yield from self._ask(engine, key, policy, args, kwargs)
         except Uncached as uncached:

@@ -75,7 +75,7 @@ class CompatFunction(Quick, Function):
             timeout = utils.VERSION_TIMEOUT
         keys = self.cache._version_keys(self.function, args, self.options.args_to_ignore)
         found = zip(keys, self.cache.get_many(*keys), strict=True)
-        versions = {key: version for key, version in found if version is not None}
+        versions = {key: version or utils.fresh_version() for key, version in found}
         self.cache.set_many(versions, timeout=timeout)
 
     def plan(self) -> None:

@@ -10,13 +10,15 @@ through the steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from .._native import CachedFunction, ViewKey
+from .._native import CachedFunction, Key, ViewKey
 from ..decorated import Decorated
 from ..responses import responder
-from ..steps import Steps
+from ..steps import Steps, run
 from .gates import OwnGate
 
 if TYPE_CHECKING:
@@ -80,22 +82,36 @@ class Quick(Decorated):
         self._load_seconds = seconds
         return super().store(call, permit, value, seconds)
 
-    def plain_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any] | None:
-        """What is stored for a call, as a tuple of one; None if that is for the steps to say."""
+    def answer(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], load: Callable[..., Any]
+    ) -> Any:
+        """The answer to a call: a plain hit at once, everything else by the steps."""
         quick = self._quick
         if quick is None or self.assigned_key() is not None:
-            return None
+            return run(self.steps(args, kwargs), load)
         app = _native.current_app()
         if app is not None and app is not quick[1]:
-            return None
+            return run(self.steps(args, kwargs), load)
+        # People's own key functions are called once for each call: the steps are given what was
+        # made here, be it a key or an error, and know what is to be done about that.
         try:
             key = self.key(args, kwargs)
-            found = quick[0].get(key)
-        except Exception:
-            # The steps meet the same error, and know what is to be done about it.
-            return None
+        except Exception as error:
+            return run(self.steps(args, kwargs, partial(_again, error)), load)
+        found = self._stored(quick[0], key)
         if found is None or (found[0] is None and not self.keeps_none):
-            return None
+            return run(self.steps(args, kwargs, lambda: key), load)
         self.stats.count_hit("fresh", self._load_seconds, 0.0)
         self.served()
-        return (self.outgoing(found[0]),)
+        return self.outgoing(found[0])
+
+    def _stored(self, engine: Any, key: Key) -> Any:
+        try:
+            return engine.get(key)
+        except Exception:
+            # The steps meet the same error.
+            return None
+
+
+def _again(error: Exception) -> Key:
+    raise error

@@ -1,0 +1,138 @@
+"""How often people's own callables and methods are called in the compat dialect: as often as there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from compat_support import Recorded
+from conftest import Calls, text_of
+from flask import Flask, render_template_string
+from jinja2 import DictLoader
+from markupsafe import Markup
+
+from flask_larder.compat import Cache
+
+pytest_plugins = ["compat_fixtures"]
+
+
+def test_a_key_function_is_called_once_for_each_call(app: Flask, compat: Cache) -> None:
+    asked: list[str] = []
+
+    def key_of(name: str) -> str:
+        asked.append(name)
+        return f"by {name}"
+
+    @app.get("/<name>")
+    @compat.cached(make_cache_key=key_of)
+    def page(name: str) -> str:
+        return name
+
+    client = app.test_client()
+    # The first answer lets the next hits be answered at once; what is no hit comes after it.
+    for name in ("a", "a", "b", "b"):
+        text_of(client, f"/{name}")
+    assert asked == ["a", "a", "b", "b"]
+
+
+def test_a_key_function_that_fails_is_called_once(app: Flask, compat: Cache) -> None:
+    asked: list[str] = []
+
+    def key_of(name: str) -> str:
+        asked.append(name)
+        return {"a": "known"}[name]
+
+    @app.get("/<name>")
+    @compat.cached(make_cache_key=key_of)
+    def page(name: str) -> str:
+        return name
+
+    client = app.test_client()
+    assert [text_of(client, f"/{name}") for name in ("a", "a", "b")] == ["a", "a", "b"]
+    assert asked == ["a", "a", "b"]
+    app.debug = True
+    with pytest.raises(KeyError):
+        client.get("/b")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_hit_is_logged_in_debug(app: Flask, compat: Cache, log: Any, debug: bool) -> None:
+    app.debug = debug
+
+    @app.get("/")
+    @compat.cached()
+    def page() -> str:
+        return ""
+
+    @compat.memoize()
+    def double(number: int) -> int:
+        return 2 * number
+
+    client = app.test_client()
+    for _ in range(3):
+        client.get("/")
+        assert double(2) == 4
+    hits = [record.getMessage() for record in log.records]
+    assert hits == (["Cache used for key: view//"] * 2 if debug else [])
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(timedelta(seconds=1.5), 2), (7, 7), ("20", 20)])
+def test_the_default_timeout_is_rounded_up(app: Flask, given: object, seconds: int) -> None:
+    config = {"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": given}
+    assert Cache(app, config=config).cache.default_timeout == seconds
+
+
+def test_a_cache_of_ones_own_sees_every_removal(app: Flask) -> None:
+    gone: list[tuple[str, ...]] = []
+
+    class Watching(Recorded):
+        def delete_many(self, *keys: str) -> Any:
+            gone.append(keys)
+            return super().delete_many(*keys)
+
+    cache = Watching(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @cache.memoize()
+    def double(number: int) -> int:
+        return 2 * number
+
+    cache.unlink("a", "b")
+    assert gone == [("a", "b")]
+    cache.calls.clear()
+    cache.delete_memoized(double)
+    assert cache.calls == ["get_many", "set_many"]
+
+
+def test_a_store_that_forgot_a_version_is_given_one(app: Flask) -> None:
+    class Forgetful(Recorded):
+        def get_many(self, *keys: str) -> Any:
+            super().get_many(*keys)
+            return [None for _ in keys]
+
+        def set_many(self, mapping: Any, timeout: object = None) -> Any:
+            assert all(mapping.values())
+            written.append(len(mapping))
+            return super().set_many(mapping, timeout=timeout)
+
+    written: list[int] = []
+    cache = Forgetful(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @cache.memoize()
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert double(2) == 4
+    assert written == [1, 1]
+
+
+def test_a_block_is_kept_as_its_template_has_it(app: Flask, compat: Cache, calls: Calls) -> None:
+    block = "{% cache 60, name %}<b>{{ '<' }}</b>{% endcache %}"
+    app.jinja_loader = DictLoader({"plain": block})
+    with app.test_request_context():
+        plain = app.jinja_env.get_template("plain")
+        assert plain.render(name="a") == plain.render(name="a") == "<b><</b>"
+        for _ in range(2):
+            assert render_template_string(block, name="b") == "<b>&lt;</b>"
+    kept = [compat.get(f"_template_fragment_cache_{name}") for name in "ab"]
+    assert [type(text) for text in kept] == [str, Markup]
