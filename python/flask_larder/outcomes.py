@@ -82,7 +82,8 @@ class Outcomes:
         if self._warned_of_processes or not request.environ.get("wsgi.multiprocess"):
             return
         self._warned_of_processes = True
-        if self._cache.cache.engine.size()["store"] == "memory":
+        engine = getattr(self._cache.cache, "engine", None)
+        if engine is not None and engine.size()["store"] == "memory":
             self._cache._log.warning(
                 "SimpleCache in worker process %d is not shared with the other workers: what is "
                 "deleted in one stays in the rest (use RedisCache)",
