@@ -13,6 +13,8 @@ from jinja2 import DictLoader
 from markupsafe import Markup
 
 from flask_larder.compat import Cache
+from flask_larder.compat.backends import SimpleCache
+from flask_larder.testing import HandClock
 
 pytest_plugins = ["compat_fixtures"]
 
@@ -136,3 +138,44 @@ def test_a_block_is_kept_as_its_template_has_it(app: Flask, compat: Cache, calls
             assert render_template_string(block, name="b") == "<b>&lt;</b>"
     kept = [compat.get(f"_template_fragment_cache_{name}") for name in "ab"]
     assert [type(text) for text in kept] == [str, Markup]
+
+
+def test_entries_tell_the_time_by_the_clock_of_the_store(compat: Cache, clock: HandClock) -> None:
+    compat.set("a", 1, timeout=50)
+    assert compat.cache._cache["a"][0] == pytest.approx(clock() + 50, abs=0.01)
+
+
+class Sealed(SimpleCache):
+    """A memory whose values are wrapped on their way in and out, and that notes what is deleted."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.deleted: list[str] = []
+
+    def get(self, key: str) -> Any:
+        found = super().get(key)
+        return None if found is None else found[1]
+
+    def set(self, key: str, value: Any, timeout: object = None) -> bool:
+        return super().set(key, ("sealed", value), timeout)
+
+    def delete(self, key: str) -> bool:
+        self.deleted.append(key)
+        return super().delete(key)
+
+
+def test_a_method_of_a_derived_store_serves_many_keys_and_counters(app: Flask) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": f"{__name__}.Sealed"})
+    cache.set_many({"a": 1, "b": 2})
+    assert cache.get_many("a", "b", "c") == [1, 2, None]
+    assert cache.get_dict("a") == {"a": 1}
+    assert [cache.cache.inc("n"), cache.cache.inc("n", 4), cache.cache.dec("n")] == [1, 5, 4]
+    assert cache.delete_many("a", "z") == ["a", "z"]
+    assert cache.cache.deleted == ["a", "z"]
+    assert super(Sealed, cache.cache).get("b") == ("sealed", 2)
+
+
+def test_a_method_replaced_on_the_store_serves_many_keys(compat: Cache) -> None:
+    compat.set("a", 1)
+    compat.cache.get = lambda key: f"own {key}"
+    assert compat.get_many("a", "b") == ["own a", "own b"]

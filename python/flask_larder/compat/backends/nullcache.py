@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .base import BaseCache
 
 __all__ = ["NullCache"]
@@ -23,7 +21,3 @@ class NullCache(BaseCache):
     def dec(self, key: str, delta: int = 1) -> int | None:
         """What a counter would be that had been 0."""
         return -delta
-
-    def unlink(self, *keys: Any) -> list[Any]:
-        """All of the keys."""
-        return list(keys)
