@@ -10,8 +10,6 @@ from typing import Any
 
 Given = Iterable[str] | Callable[..., Iterable[str]] | None
 
-_ROOT = re.compile(r"[^.\[]*")
-
 
 class Tags:
     """Names, names with fields in them that a call's arguments fill, or what computes the names."""
@@ -35,13 +33,8 @@ class Tags:
         if inspect.Parameter.VAR_KEYWORD in kinds:
             return
         for name in self._names:
-            try:
-                fields = [field for _, field, _, _ in Formatter().parse(name) if field is not None]
-            except ValueError as error:
-                raise ValueError(f"tag {name!r} is no format: {error}") from None
-            for field in fields:
-                root = _ROOT.match(field)
-                if root is None or root[0] not in signature.parameters:
+            for field in fields_of(name):
+                if root_of(field) not in signature.parameters:
                     known = ", ".join(signature.parameters) or "none"
                     raise ValueError(
                         f"tag {name!r}: {field!r} is no argument of the function (it has {known})"
@@ -58,6 +51,19 @@ class Tags:
             return [name.format_map(fields) for name in self._names]
         except KeyError as error:
             raise ValueError(f"a tag needs the argument {error}, which this call lacks") from None
+
+
+def fields_of(name: str) -> list[str]:
+    """The fields of a tag, as they are written; a ValueError for a tag that is no format."""
+    try:
+        return [field for _, field, _, _ in Formatter().parse(name) if field is not None]
+    except ValueError as error:
+        raise ValueError(f"tag {name!r} is no format: {error}") from None
+
+
+def root_of(field: str) -> str:
+    """The name that a field begins with: what has its attributes and items taken."""
+    return re.split(r"[.\[]", field, maxsplit=1)[0]
 
 
 def _arguments(
