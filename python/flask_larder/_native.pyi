@@ -89,6 +89,34 @@ class Engine:
     def size(self) -> dict[str, Any]: ...
 
 @final
+class RedisLink:
+    """A Redis server whose namespaces share their connections."""
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        secret: bytes | None = None,
+        deadline: float | None = None,
+        connections: int | None = None,
+        max_value: int,
+        on_event: _OnEvent | None = None,
+    ) -> RedisLink: ...
+    def space(self, namespace: str) -> RedisSpace: ...
+
+@final
+class RedisSpace:
+    """The entries of one namespace in a Redis server."""
+
+    @property
+    def engine(self) -> Engine: ...
+    def read(
+        self, keys: tuple[str | bytes | Key, ...], functions: Sequence[str]
+    ) -> list[tuple[Any] | None]: ...
+    def lend(self, key: str | bytes | Key, value: Any, seconds: float) -> None: ...
+    def prolong(self, keys: tuple[str | bytes | Key, ...], seconds: float | None) -> None: ...
+
+@final
 class CachedFunction:
     """A function whose answers are cached."""
 

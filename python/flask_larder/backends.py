@@ -39,7 +39,7 @@ class Backend:
         ignore_delete_many_errors: bool = False,
     ) -> None:
         self.engine = engine
-        _backends.add(self)
+        watch_forks(self)
         self.default_timeout = durations.seconds(default_timeout, "default_timeout")
         self.ignore_delete_many_errors = ignore_delete_many_errors
         # The policy of the default timeout, and that timeout: most calls name none.
@@ -149,13 +149,22 @@ class Backend:
         """The keys that are stored, where the store can list them."""
         return iter(self.engine.keys() or ())
 
+    def forget_loads(self) -> None:
+        """Forgets the loads under way, in a process that came out of a fork."""
+        self.engine.forget_loads()
+
 
 _backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 
 
+def watch_forks(backend: Backend) -> None:
+    """Lets a store hear of it when the process was forked."""
+    _backends.add(backend)
+
+
 def _forget_loads() -> None:
     for backend in list(_backends):
-        backend.engine.forget_loads()
+        backend.forget_loads()
 
 
 os.register_at_fork(after_in_child=_forget_loads)

@@ -259,6 +259,10 @@ class Cache(Decorating):
         count = self._outcomes.events[name] = self._outcomes.events.get(name, 0) + 1
         if name == "load-failed":
             self._log.warning("the load of %s failed, something stale was served: %s", key, detail)
+        elif name == "unreadable" and detail not in self._warned:
+            # One key tells what is the matter with all of them.
+            self._warned.add(detail)
+            self._log.warning("%s in the store is %s: it counts as a miss", key, detail)
         elif name == "store-failed" and time.monotonic() >= self._quiet_until:
             # An outage is one piece of news, however many requests meet it.
             self._quiet_until = time.monotonic() + 10

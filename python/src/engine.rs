@@ -17,6 +17,7 @@ use crate::clock::process_clock;
 use crate::codec::PyCodec;
 use crate::key::{Key, named, text_of};
 use crate::policy::{Policy, span};
+use crate::redis::listener;
 use crate::stats::FunctionStats;
 use crate::value::PyValue;
 use crate::waiting::{Pending, run};
@@ -61,7 +62,7 @@ impl Engine {
     }
 
     /// Runs one operation and gives its errors Python's names.
-    fn run<T: Send>(
+    pub(crate) fn run<T: Send>(
         &self,
         py: Python<'_>,
         work: impl Future<Output = larder_core::Result<T>> + Send,
@@ -101,7 +102,7 @@ fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
     });
 }
 
-fn keys_of(texts: &Bound<'_, PyTuple>) -> PyResult<Vec<larder_core::Key>> {
+pub(crate) fn keys_of(texts: &Bound<'_, PyTuple>) -> PyResult<Vec<larder_core::Key>> {
     texts.iter().map(|text| named(&text)).collect()
 }
 
@@ -131,6 +132,7 @@ impl Engine {
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
     #[pyo3(signature = (url, *, namespace, secret=None, deadline=None, max_value, on_event=None))]
     fn redis(
+        py: Python<'_>,
         url: String,
         namespace: String,
         secret: Option<Vec<u8>>,
@@ -145,6 +147,9 @@ impl Engine {
             .clock(process_clock());
         if let Some(seconds) = deadline {
             builder = builder.deadline(span("deadline", seconds)?);
+        }
+        if let Some(callback) = &on_event {
+            builder = builder.on_unreadable(listener(callback.clone_ref(py)));
         }
         let store = builder
             .build(PyCodec::new(secret.is_some()))

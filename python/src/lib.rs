@@ -13,6 +13,7 @@ mod engine;
 mod function;
 mod key;
 mod policy;
+mod redis;
 mod respond;
 mod signature;
 mod stats;
@@ -31,6 +32,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<function::CachedFunction>()?;
     m.add_class::<key::Key>()?;
     m.add_class::<policy::Policy>()?;
+    m.add_class::<redis::RedisLink>()?;
+    m.add_class::<redis::RedisSpace>()?;
     m.add_class::<respond::Responder>()?;
     m.add_class::<signature::Signature>()?;
     m.add_class::<stats::FunctionStats>()?;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -248,26 +247,7 @@ def test_what_cannot_be_pickled_is_served(
     assert log.messages
 
 
-# Redis: the bytes are Flask-Caching's, so that both can work on one server.
-
-
-@pytest.fixture
-def redis_cache(app: Flask, redis_url: str) -> Cache:
-    """A cache on Redis with a prefix of its own."""
-    prefix = f"compat-{uuid.uuid4().hex}-"
-    config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
-    return Cache(app, config=config)
-
-
-def test_bytes_in_redis(redis_cache: Cache) -> None:
-    backend = redis_cache.cache
-    client = backend._write_client
-    redis_cache.set_many({"number": 42, "text": "é"}, timeout=60)
-    assert client.get(backend.key_prefix + "number") == b"42"
-    assert pickle.loads(client.get(backend.key_prefix + "text")[1:]) == "é"
-    client.set(backend.key_prefix + "raw", "Awesome")
-    assert redis_cache.get("raw") == b"Awesome"
-    assert list(client.scan_iter(match=backend.key_prefix + "num*"))
+# Clients, and what is not built here.
 
 
 def test_a_client_that_is_handed_in_is_used(app: Flask) -> None:
@@ -300,14 +280,3 @@ def test_uwsgi_and_google_say_why_not(app: Flask) -> None:
     path = "flask_caching.contrib.googlecloudstoragecache.GoogleCloudStorageCache"
     with pytest.raises(RuntimeError, match="use RedisCache"):
         Cache(app, config={"CACHE_TYPE": path})
-
-
-def test_prefix_in_redis(redis_cache: Cache) -> None:
-    redis_cache.set_many({"a*1": 1, "a*2": 2, "ab": 3})
-    assert sorted(redis_cache.delete_prefix("a*")) == ["a*1", "a*2"]
-    assert redis_cache.get("ab") == 3
-
-
-def test_tags_need_a_store_of_ours(redis_cache: Cache) -> None:
-    with pytest.raises(RuntimeError, match="knows no tags"):
-        redis_cache.invalidate_tags("prices")

@@ -70,7 +70,7 @@ def backend_of(app: Flask, config: dict[str, Any], on_event: Any = None) -> Any:
         **(config["CACHE_OPTIONS"] or {}),
     }
     asked = config["CACHE_IGNORE_ERRORS"]
-    if found is backends.SimpleCache or _is_native(found):
+    if found in (backends.SimpleCache, backends.RedisCache) or _is_native(found):
         kwargs["on_event"] = on_event
     try:
         return _call(found, name, app, config, dict(kwargs))

@@ -28,6 +28,7 @@ from ..statistics import report
 from ..steps import run
 from . import utils
 from .backends.rediscache import RedisCache
+from .backends.redislink import delete_by_client
 from .backends.simplecache import METHODS, SimpleCache
 from .building import backend_of, serializer_of
 from .functions import CompatFunction
@@ -139,10 +140,9 @@ class Cache(SafeCache):
         decorated = list(self._decorated)
         if not any(isinstance(view, CompatView) and view.is_base(key) for view in decorated):
             return gone
-        if isinstance(backend, RedisCache):
-            return backend.delete_variants(key) or gone
         if not isinstance(backend, own.Backend) or getattr(backend, "coded", False):
-            return gone
+            through_client = isinstance(backend, RedisCache)
+            return (through_client and backend.delete_variants(key)) or gone
         known = backend.engine.keys()
         there = known is None or any(_is_by_query(other, key) for other in known)
         backend.engine.bump([base_tag(key)], [])
@@ -166,14 +166,9 @@ class Cache(SafeCache):
         backend = self.cache
         if isinstance(backend, own.Backend):
             return backend.delete_prefix(prefix)
-        client = getattr(backend, "_write_client", None)
-        if client is None or not hasattr(client, "scan_iter"):
+        if not hasattr(getattr(backend, "_write_client", None), "scan_iter"):
             raise RuntimeError(f"{type(backend).__name__} cannot list its keys")
-        start = len(backend._get_prefix())
-        found = list(client.scan_iter(match=_literally(backend._get_prefix() + prefix) + "*"))
-        if found:
-            client.delete(*found)
-        return [key.decode()[start:] if isinstance(key, bytes) else key[start:] for key in found]
+        return delete_by_client(backend, prefix)
 
     # Decorators.
 
@@ -399,7 +394,7 @@ class Cache(SafeCache):
     def stats(self) -> dict[str, Any]:
         """What caching did in this process; of a store that is not Larder's, its name alone."""
         backend = self.cache
-        if isinstance(backend, own.Backend):
+        if getattr(backend, "engine", None) is not None:
             return super().stats()
         functions = {each.name: each.stats.as_dict() for each in list(self._decorated)}
         size = {"store": type(backend).__name__}
@@ -424,11 +419,6 @@ _DIGEST = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0
 
 def _is_by_query(key: str, base: str) -> bool:
     return key.startswith(base) and _DIGEST.fullmatch(key, len(base)) is not None
-
-
-def _literally(text: str) -> str:
-    """A text as a pattern of Redis that matches it and nothing else."""
-    return "".join(f"\\{sign}" if sign in "*?[]\\^-" else sign for sign in text)
 
 
 def _with_receiver(f: Any, plain: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, ...]:

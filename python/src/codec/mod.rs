@@ -13,7 +13,7 @@ use larder_core::codec::{Codec, Item, Reader, Safe, Writer};
 use larder_core::{Error, ErrorKind, Result};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyModule};
+use pyo3::types::{PyBytes, PyInt, PyModule};
 
 use crate::value::{NotKept, Outward, PyValue};
 
@@ -27,13 +27,24 @@ const PICKLE: &str = "pickle";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PyCodec {
     sealed: bool,
+    strangers: bool,
 }
 
 impl PyCodec {
     /// A codec; `sealed` says whether every entry that reaches it was sealed, and every one that it
     /// writes will be. Without a seal it neither makes nor loads a pickle.
     pub(crate) const fn new(sealed: bool) -> Self {
-        Self { sealed }
+        Self {
+            sealed,
+            strangers: false,
+        }
+    }
+
+    /// The codec, for a store whose values other programs write as Flask-Caching does: integers in
+    /// decimal digits, and bytes as they are. A pickle of theirs is not loaded.
+    pub(crate) const fn reading_strangers(mut self) -> Self {
+        self.strangers = true;
+        self
     }
 
     /// The bytes of a pickle that was made in this process. What is plain data after all, and was
@@ -126,6 +137,36 @@ impl Codec<PyValue> for PyCodec {
         }
         Ok(PyValue::coded(payload))
     }
+
+    fn decode_foreign(&self, bytes: &[u8]) -> Option<PyValue> {
+        (self.strangers && bytes.first() != Some(&PICKLED)).then(|| stranger(bytes))?
+    }
+}
+
+/// What Flask-Caching writes in front of a pickle.
+const PICKLED: u8 = b'!';
+
+/// What bytes mean that another program wrote: the integer that Python reads in them, else themselves.
+fn stranger(bytes: &[u8]) -> Option<PyValue> {
+    let mut payload = Vec::with_capacity(bytes.len() + 10);
+    let numeric = |&byte: &u8| byte.is_ascii_digit() || b"+-_ \t\n\r\x0b\x0c".contains(&byte);
+    let digits = bytes.iter().any(u8::is_ascii_digit) && bytes.iter().all(numeric);
+    if digits && let Ok(()) = attached(|py| read_int(py, bytes, &mut payload)) {
+        return Some(PyValue::coded(&payload));
+    }
+    payload.clear();
+    let mut writer = Writer::new(&mut payload);
+    writer.bytes(bytes);
+    writer.finish().ok()?;
+    Some(PyValue::coded(&payload))
+}
+
+fn read_int(py: Python<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let number = py
+        .get_type::<PyInt>()
+        .call1((PyBytes::new(py, bytes),))
+        .map_err(failed)?;
+    write::value(&number, usize::MAX, out)
 }
 
 impl PyCodec {

@@ -1,14 +1,22 @@
-"""Entries in Redis, by way of cachelib's class: values and keys are those of Flask-Caching, so that
-both can work on one server while an application moves from one to the other."""
+"""Entries in Redis: on Larder's engine, or by way of a client or a serializer that was handed in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from cachelib import BaseCache as CachelibBaseCache
 from cachelib.redis import RedisCache as CachelibRedisCache
+from cachelib.serializers import BaseSerializer, RedisSerializer
+from flask import Response
 
+from ... import _native
+from ... import backends as own
+from ..._native import Engine, Page, Policy, RedisLink, RedisSpace
+from ...responses import page_of, respond
 from .base import BaseCache
+from .redislink import Link, delete_by_client, of_host, of_url, redis_module, say_once
+from .simplecache import whole_seconds
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -18,20 +26,18 @@ __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
 Config = dict[str, Any]
 
 _SENTINEL = "sentinel_"
+# A namespace for each prefix that a callable came up with; beyond this the oldest is made anew.
+_MOST_SPACES = 256
 
 
-def _redis() -> Any:
-    try:
-        import redis
-    except ImportError as error:
-        raise RuntimeError("no redis module found (install it: pip install redis)") from error
-    return redis
-
-
-class RedisCache(BaseCache, CachelibRedisCache):
+class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[misc]
     """One Redis server, or any client that has redis-py's methods as `host`.
 
-    `_write_client` and `_read_client` are the redis-py clients, which may be replaced.
+    From a host name or a URL, entries are Larder's own and lie under `key_prefix` and key. A client or
+    a serializer that is handed in, also later, is used as Flask-Caching uses it: its calls, and its
+    bytes, which are pickles.
+
+    `_write_client` and `_read_client` are redis-py clients, made when somebody asks for them.
     """
 
     def __init__(
@@ -45,28 +51,42 @@ class RedisCache(BaseCache, CachelibRedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        CachelibRedisCache.__init__(
-            self,
-            host,
-            port,
-            password,
-            db,
-            default_timeout,
-            key_prefix,
-            ignore_delete_many_errors,
-            **kwargs,
-        )
+        if host is None:
+            raise ValueError("RedisCache host parameter may not be None")
+        CachelibBaseCache.__init__(self, default_timeout, ignore_delete_many_errors)
+        self.check_connection = bool(kwargs.pop("check_connection", False))
+        self.key_prefix = key_prefix or ""
+        self._secret: str | bytes | None = None
+        self._on_event: Any = None
+        self._serializer: BaseSerializer = _Untouched()
+        # The clients that somebody put in the place of ours, by their attributes.
+        self._assigned: dict[str, Any] = {}
+        self._own_client: Any = None
+        self._opened: RedisLink | None = None
+        self._spaces: dict[str, RedisSpace] = {}
+        if isinstance(host, str):
+            host = of_host(host, port, password, db, kwargs)
         # A client that was handed in sees the calls that Flask-Caching makes, and no others.
-        self._notes_variants = isinstance(host, str)
+        self._notes_variants = isinstance(host, Link)
+        if not isinstance(host, Link):
+            _say_trusted(f"a {type(host).__name__} as the client")
+            host = Link.to_client(host)
+        self._link = host
+        own.watch_forks(self)
+        if self.check_connection:
+            self._check()
 
     @classmethod
     def factory(cls, app: Flask, config: Config, args: list[Any], kwargs: Config) -> Any:
         """Builds the back end from CACHE_REDIS_URL, or from host, port, password and database."""
+        on_event = kwargs.pop("on_event", None)
         prefix = config.get("CACHE_KEY_PREFIX")
         if prefix:
             kwargs["key_prefix"] = prefix
         url = config.get("CACHE_REDIS_URL")
-        if not url:
+        if url:
+            backend = cls._from_url(url, config.get("CACHE_REDIS_DB", 0), args, kwargs)
+        else:
             given: Config = {
                 "host": config.get("CACHE_REDIS_HOST", "localhost"),
                 "port": config.get("CACHE_REDIS_PORT", 6379),
@@ -74,24 +94,237 @@ class RedisCache(BaseCache, CachelibRedisCache):
             }
             if config.get("CACHE_REDIS_PASSWORD"):
                 given["password"] = config["CACHE_REDIS_PASSWORD"]
-            return cls(*args, **{**kwargs, **given})
-        own = ("default_timeout", "key_prefix", "ignore_delete_many_errors")
-        options = {name: value for name, value in kwargs.items() if name not in own}
-        options.setdefault("db", config.get("CACHE_REDIS_DB", 0))
-        client = _redis().from_url(url, **options)
-        backend = cls(client, *args, **{name: kwargs[name] for name in own if name in kwargs})
-        backend._notes_variants = True
+            backend = cls(*args, **{**kwargs, **given})
+        backend._secret, backend._on_event = config.get("CACHE_SECRET"), on_event
+        if isinstance(prefix, str) and not backend.coded:
+            # A wrong setting is an error now, not with the first request.
+            _ = backend.engine
         return backend
 
-    # Which keys there are under the base key of a view by query: Redis cannot find them by itself
-    # without looking at all of its keys. The set lives at least as long as every key in it.
+    @classmethod
+    def _from_url(cls, url: str, db: Any, args: list[Any], kwargs: Config) -> RedisCache:
+        own_names = ("default_timeout", "key_prefix", "ignore_delete_many_errors")
+        options = {name: value for name, value in kwargs.items() if name not in own_names}
+        check = options.pop("check_connection", False)
+        link = of_url(url, db, options)
+        known = {name: kwargs[name] for name in own_names if name in kwargs}
+        # A subclass with a constructor of its own was written for a client.
+        ours = cls.__init__ is RedisCache.__init__
+        backend = cls(link if ours else link.make_client(), *args, **known)
+        if check:
+            backend._check()
+        return backend
+
+    def _check(self) -> None:
+        try:
+            self._write_client.ping()
+        except Exception as error:
+            raise RuntimeError(f"could not connect to Redis server: {error}") from error
+
+    # The engine, or what somebody handed in.
+
+    @property
+    def coded(self) -> bool:
+        """Whether values go through a client or a serializer that was handed in, as Flask-Caching's
+        bytes; so they do without a prefix, which the engine needs to tell its own from the rest."""
+        theirs = self._link.url is None or self._assigned
+        return (
+            bool(theirs) or not isinstance(self._serializer, _Untouched) or not self._get_prefix()
+        )
+
+    @property
+    def engine(self) -> Engine:  # type: ignore[override]
+        """The engine over the entries of the prefix of the moment."""
+        return self.space.engine
+
+    @property
+    def space(self) -> RedisSpace:
+        """The entries of the prefix of the moment."""
+        prefix = self._get_prefix()
+        found = self._spaces.get(prefix)
+        return self._new_space(prefix) if found is None else found
+
+    def _new_space(self, prefix: str) -> RedisSpace:
+        if self._link.url is None or not prefix:
+            # As of an attribute that is not there: nobody has to know of both ways.
+            raise AttributeError(
+                "entries of this RedisCache go through redis-py: no engine has them"
+            )
+        opened = self._opened or self._link.open(self._secret, self._on_event)
+        self._opened = opened
+        while len(self._spaces) >= _MOST_SPACES:
+            self._spaces.pop(next(iter(self._spaces)), None)
+        # Whoever was first has the one that all use, for loads meet in it.
+        return self._spaces.setdefault(prefix, opened.space(prefix))
+
+    def forget_loads(self) -> None:
+        """Forgets the loads under way, in a process that came out of a fork."""
+        for space in list(self._spaces.values()):
+            space.engine.forget_loads()
+
+    @property
+    def serializer(self) -> BaseSerializer:  # type: ignore[override]
+        """What makes Flask-Caching's bytes; assigning one makes every value go through it."""
+        return self._serializer
+
+    @serializer.setter
+    def serializer(self, serializer: BaseSerializer) -> None:
+        _say_trusted(f"{type(serializer).__name__} as the serializer")
+        self._serializer = serializer
+
+    def _client(self, name: str) -> Any:
+        if name in self._assigned:
+            return self._assigned[name]
+        if self._own_client is None:
+            self._own_client = self._link.make_client()
+        return self._own_client
+
+    def _assign(self, name: str, client: Any) -> None:
+        if client is not None and client is self._own_client:
+            self._assigned.pop(name, None)
+            return
+        if not self._assigned and self._link.url is not None:
+            _say_trusted(f"a {type(client).__name__} as {name}")
+        self._notes_variants = False
+        self._assigned[name] = client
+
+    @property
+    def _write_client(self) -> Any:  # type: ignore[override]
+        return self._client("_write_client")
+
+    @_write_client.setter
+    def _write_client(self, client: Any) -> None:
+        self._assign("_write_client", client)
+
+    @_write_client.deleter
+    def _write_client(self) -> None:
+        self._assigned.pop("_write_client", None)
+
+    @property
+    def _read_client(self) -> Any:  # type: ignore[override]
+        return self._client("_read_client")
+
+    @_read_client.setter
+    def _read_client(self, client: Any) -> None:
+        self._assign("_read_client", client)
+
+    @_read_client.deleter
+    def _read_client(self) -> None:
+        self._assigned.pop("_read_client", None)
+
+    # Values.
+
+    def _policy(self, timeout: object) -> Policy:
+        seconds = whole_seconds(self.default_timeout if timeout is None else timeout)
+        if seconds < -1:
+            raise ValueError(f"timeout={timeout!r} is negative (use 0 for ever)")
+        return Policy(seconds if seconds > 0 else None)
+
+    def get(self, key: Any) -> Any:
+        """The value, or None."""
+        if self.coded:
+            return CachelibRedisCache.get(self, key)
+        found = self.engine.get(_text(key))
+        return None if found is None else _outward(found[0])
+
+    def get_many(self, *keys: Any) -> list[Any]:
+        """The values in order, None for what is not there."""
+        if self.coded:
+            return CachelibRedisCache.get_many(self, *keys)
+        found = self.engine.get_many(*map(_text, keys))
+        return [None if item is None else _outward(item[0]) for item in found]
+
+    def has(self, key: Any) -> bool:
+        """Whether there is a value, None included."""
+        if self.coded:
+            return CachelibRedisCache.has(self, key)
+        return self.engine.get(_text(key)) is not None
+
+    def set(self, key: Any, value: Any, timeout: object = None) -> Any:
+        """Stores a value. Raises what pickling it raises; False if it can only be a pickle, and there
+        is no secret to seal it with."""
+        if self.coded:
+            return CachelibRedisCache.set(self, key, value, cast("Any", timeout))
+        policy = self._policy(timeout)
+        try:
+            outcome = self.engine.set(_text(key), _inward(value), policy)
+        except TypeError as error:
+            return self._not_kept(value, error)
+        return outcome[0] == "stored" or self._not_kept(value, outcome[1])
+
+    def add(self, key: Any, value: Any, timeout: object = None) -> bool:
+        """Stores a value where none is, in one step. False if one is there."""
+        if self.coded:
+            return bool(CachelibRedisCache.add(self, key, value, cast("Any", timeout)))
+        policy = self._policy(timeout)
+        try:
+            stored, reason = self.engine.add(_text(key), _inward(value), policy)
+        except TypeError as error:
+            return self._not_kept(value, error)
+        return stored or (reason is not None and self._not_kept(value, reason))
+
+    def _not_kept(self, value: Any, why: object) -> bool:
+        # Pickling says best what is wrong with a value that no store can hold.
+        self._serializer.dumps(value)
+        say_once(f"a {type(value).__qualname__} is not stored in Redis: {why}")
+        return False
+
+    def set_many(self, mapping: dict[str, Any], timeout: object = None) -> list[Any]:
+        """Stores values. Answers the keys that were stored."""
+        if self.coded:
+            return CachelibRedisCache.set_many(self, mapping, cast("Any", timeout))
+        return [key for key, value in mapping.items() if self.set(key, value, timeout)]
+
+    def delete(self, key: Any) -> bool:
+        """Removes a key. Whether it was there."""
+        if self.coded:
+            return CachelibRedisCache.delete(self, key)
+        return bool(self.engine.remove(_text(key)))
+
+    def delete_many(self, *keys: Any) -> list[Any]:
+        """Removes keys, and what matches those with a `*` or `?` in them. Answers what is gone."""
+        if self.coded:
+            return CachelibRedisCache.delete_many(self, *keys)
+        return super().delete_many(*map(_text, keys))
+
+    def delete_prefix(self, prefix: str) -> list[Any]:
+        """Removes every key that begins so. Answers them."""
+        return delete_by_client(self, prefix) if self.coded else super().delete_prefix(prefix)
+
+    def clear(self) -> bool:
+        """Removes everything whose name begins with the prefix, and nothing else on the server."""
+        return CachelibRedisCache.clear(self) if self.coded else super().clear()
+
+    def unlink(self, *keys: Any) -> Any:
+        """Removes keys, their memory reclaimed behind the answer. How many there were."""
+        if not keys:
+            return None
+        if self.coded:
+            return self._write_client.unlink(*[f"{self._get_prefix()}{key}" for key in keys])
+        return len(self.engine.remove(*map(_text, keys)))
+
+    def inc(self, key: Any, delta: int = 1) -> Any:
+        """Adds to a counter in one step. Answers its new value; a new one is kept for ever."""
+        if self.coded:
+            return CachelibRedisCache.inc(self, key, delta)
+        return self.engine.count(_text(key), delta, Policy(None))
+
+    def dec(self, key: Any, delta: int = 1) -> Any:
+        """Subtracts from a counter in one step. Answers its new value."""
+        if self.coded:
+            return CachelibRedisCache.dec(self, key, delta)
+        return self.engine.count(_text(key), -delta, Policy(None))
+
+    # Which keys there are under the base key of a view by query, where the engine does not know it:
+    # Redis cannot find them without looking at all of its keys. The set lives at least as long as
+    # every key in it.
 
     def _variants_of(self, base: str) -> str:
         return f"{self._get_prefix()}flask_larder.variants:{base}"
 
     def note_variant(self, base: str, key: str, timeout: Any) -> None:
         """Remembers that `key` belongs to `base`."""
-        if not self._notes_variants:
+        if not self._notes_variants or not self.coded:
             return
         name, seconds = self._variants_of(base), self._normalize_timeout(timeout)
         pipe = self._write_client.pipeline(transaction=False)
@@ -106,17 +339,39 @@ class RedisCache(BaseCache, CachelibRedisCache):
 
     def delete_variants(self, base: str) -> bool:
         """Removes every key that belongs to `base`. Whether there was one."""
-        if not self._notes_variants:
+        if not self._notes_variants or not self.coded:
             return False
         name, prefix = self._variants_of(base), self._get_prefix()
         found = [prefix.encode() + key for key in self._write_client.smembers(name)]
         return bool(found) and self._write_client.delete(name, *found) > 1
 
-    def unlink(self, *keys: str) -> Any:
-        """Removes keys, their memory reclaimed behind the answer. How many there were."""
-        if not keys:
-            return None
-        return self._write_client.unlink(*[self._get_prefix() + key for key in keys])
+
+class _Untouched(RedisSerializer):
+    """cachelib's own serializer, as long as nobody chose one."""
+
+
+def _say_trusted(what: str) -> None:
+    say_once(
+        f"RedisCache was given {what}: values are Flask-Caching's bytes, and pickles in the store "
+        "are trusted (a host name or CACHE_REDIS_URL alone needs none)"
+    )
+
+
+def _text(key: Any) -> str:
+    return key if isinstance(key, str) else f"{key}"
+
+
+def _inward(value: Any) -> Any:
+    """A plain response as the page that it is; any other value as it is."""
+    app = _native.current_app()
+    if type(value) is Response or (app is not None and type(value) is app.response_class):
+        page = page_of(value)
+        return value if page is None else page
+    return value
+
+
+def _outward(value: Any) -> Any:
+    return respond(value) if isinstance(value, Page) else value
 
 
 class RedisSentinelCache(RedisCache):
@@ -133,7 +388,7 @@ class RedisSentinelCache(RedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        _redis()
+        redis_module()
         from redis.sentinel import Sentinel
 
         if kwargs.get("decode_responses"):
@@ -184,7 +439,7 @@ class RedisClusterCache(RedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        _redis()
+        redis_module()
         from redis.cluster import ClusterNode, RedisCluster
 
         if kwargs.get("decode_responses"):

@@ -1,0 +1,184 @@
+//! Redis for the compat dialect: namespaces that share their connections, and what Flask-Caching wrote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{AnyStore, Freshness, Tag};
+use larder_redis::{Blocking, Redis, RedisBuilder};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::clock::process_clock;
+use crate::codec::PyCodec;
+use crate::engine::{Engine, keys_of, raise};
+use crate::key::named;
+use crate::policy::span;
+use crate::value::PyValue;
+
+/// A Redis server, as one process uses it. Building it does not connect.
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct RedisLink {
+    builder: RedisBuilder,
+    transport: Arc<Blocking>,
+    codec: PyCodec,
+    max_value: usize,
+    on_event: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl RedisLink {
+    /// A server. `secret` seals what is written, `deadline` is how many seconds one operation may take,
+    /// and at most about `connections` are kept for their next use.
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
+    #[pyo3(signature = (url, *, secret=None, deadline=None, connections=None, max_value, on_event=None))]
+    fn new(
+        py: Python<'_>,
+        url: String,
+        secret: Option<Vec<u8>>,
+        deadline: Option<f64>,
+        connections: Option<usize>,
+        max_value: usize,
+        on_event: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let codec = PyCodec::new(secret.is_some()).reading_strangers();
+        let mut builder = Redis::builder(url)
+            .secret(secret.as_deref())
+            .max_value(max_value)
+            .clock(process_clock());
+        if let Some(seconds) = deadline {
+            builder = builder.deadline(span("deadline", seconds)?);
+        }
+        if let Some(most) = connections {
+            builder = builder.connections(most);
+        }
+        if let Some(callback) = on_event.as_ref().map(|callback| callback.clone_ref(py)) {
+            builder = builder.on_unreadable(listener(callback));
+        }
+        let mut transport = None;
+        builder
+            .clone()
+            .build_with(codec, |link| {
+                let shared = Arc::new(Blocking::new(link));
+                transport = Some(Arc::clone(&shared));
+                shared
+            })
+            .map_err(raise)?;
+        let transport = transport.ok_or_else(|| {
+            pyo3::exceptions::PyRuntimeError::new_err("a store was built without its transport")
+        })?;
+        Ok(Self {
+            builder,
+            transport,
+            codec,
+            max_value,
+            on_event,
+        })
+    }
+
+    /// The entries whose names begin with `namespace`.
+    fn space(&self, py: Python<'_>, namespace: &str) -> PyResult<RedisSpace> {
+        let transport = Arc::clone(&self.transport);
+        let store = self
+            .builder
+            .clone()
+            .namespace(namespace)
+            .build_with(self.codec, move |_| transport)
+            .map_err(raise)?;
+        let on_event = self
+            .on_event
+            .as_ref()
+            .map(|callback| callback.clone_ref(py));
+        let engine = Engine::build(AnyStore::new(store.clone()), self.max_value, on_event);
+        let engine = Py::new(py, engine)?;
+        Ok(RedisSpace { store, engine })
+    }
+}
+
+/// Tells Python of keys under which something lies that is no entry of ours.
+pub(crate) fn listener(callback: Py<PyAny>) -> impl Fn(&larder_core::Key, &str) + Send + Sync {
+    move |key, what| {
+        Python::try_attach(|py| {
+            let arguments = ("unreadable", Some(key.to_string()), what);
+            if let Err(error) = callback.call1(py, arguments) {
+                error.write_unraisable(py, Some(callback.bind(py)));
+            }
+        });
+    }
+}
+
+/// The entries of one namespace in a Redis server.
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct RedisSpace {
+    store: Redis<PyCodec, Arc<Blocking>>,
+    engine: Py<Engine>,
+}
+
+#[pymethods]
+impl RedisSpace {
+    /// The engine over these entries.
+    #[getter]
+    fn engine(&self, py: Python<'_>) -> Py<Engine> {
+        self.engine.clone_ref(py)
+    }
+
+    /// The fresh values of these keys as tuples of one, or `None`, in their order; in one trip if no
+    /// entry has other tags than `functions`.
+    #[pyo3(signature = (keys, functions))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyTuple>,
+        functions: Vec<String>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let keys = keys_of(keys)?;
+        let tags: Vec<Tag> = functions.iter().map(Tag::function).collect();
+        let engine = self.engine.get();
+        let readings = engine.run(py, async {
+            engine.cache.ready().await?;
+            self.store.get_many_tagged::<PyValue>(&keys, &tags).await
+        })?;
+        let now = engine.cache.clock().now();
+        let list = PyList::empty(py);
+        for reading in readings {
+            match reading.entry {
+                Some(entry) if entry.meta.freshness(now) == Freshness::Fresh => {
+                    list.append((entry.value.give(py)?,))?;
+                }
+                _ => list.append(py.None())?,
+            }
+        }
+        Ok(list)
+    }
+
+    /// Stores plain data that has no end of its own: the server forgets it after `seconds`.
+    fn lend(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        seconds: f64,
+    ) -> PyResult<()> {
+        let (key, life) = (named(key)?, span("seconds", seconds)?);
+        let value = PyValue::keep(value).map_err(crate::value::NotKept::into_py_err)?;
+        let engine = self.engine.get();
+        engine.run(py, async {
+            engine.cache.ready().await?;
+            self.store.lend(&key, value, life).await
+        })
+    }
+
+    /// Makes what was lent live for `seconds` more at least; `None` is for ever.
+    fn prolong(
+        &self,
+        py: Python<'_>,
+        keys: &Bound<'_, PyTuple>,
+        seconds: Option<f64>,
+    ) -> PyResult<()> {
+        let keys = keys_of(keys)?;
+        let life: Option<Duration> = seconds
+            .map(|seconds| span("seconds", seconds))
+            .transpose()?;
+        self.engine.get().run(py, self.store.prolong(&keys, life))
+    }
+}
