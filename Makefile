@@ -24,7 +24,7 @@ lint: ## Check format, lints, types, documentation and the floors
 
 .PHONY: conformance
 conformance: ## Run the test suites of Flask-Caching and cachelib against flask_larder.compat
-	@$(PY) conformance/run.py
+	@$(PY) conformance/run.py; suites=$$?; $(PY) conformance/differential/run.py && exit $$suites
 
 .PHONY: wheel
 wheel: ## Build dist/flask_larder-*.whl
