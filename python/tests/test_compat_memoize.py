@@ -9,7 +9,13 @@ import pytest
 from conftest import Calls
 from flask import Flask
 
-from flask_larder.compat import Cache, cache_memoize_hit, cache_memoize_miss, function_namespace
+from flask_larder.compat import (
+    Cache,
+    cache_memoize_hit,
+    cache_memoize_miss,
+    function_namespace,
+    utils,
+)
 from flask_larder.testing import HandClock
 
 pytest_plugins = ["compat_fixtures"]
@@ -288,3 +294,30 @@ def test_one_caller_loads_for_all(app: Flask, compat: Cache, calls: Calls) -> No
         thread.join(30)
     assert answers == [1] * 8
     assert calls.count == 1
+
+
+def test_callers_who_come_first_share_one_load(
+    app: Flask, compat: Cache, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is stored, not even the function's version: two callers make one up together."""
+    price = compat.memoize(50)(lambda product: [product, calls()])
+    together = threading.Barrier(2)
+    make = utils.fresh_version
+
+    def fresh_version() -> str:
+        together.wait(60)
+        return make()
+
+    monkeypatch.setattr(utils, "fresh_version", fresh_version)
+    answers: list[Any] = []
+
+    def ask() -> None:
+        with app.app_context():
+            answers.append(price("lamp"))
+
+    callers = [threading.Thread(target=ask) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert answers == [["lamp", 1]] * 2

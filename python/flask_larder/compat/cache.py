@@ -311,12 +311,25 @@ class Cache(SafeCache):
             for key, version in zip(keys, found, strict=True)
             if version is None
         }
-        if made:
-            self.set_many(made, timeout=utils.VERSION_TIMEOUT)
+        if self._is_classic():
+            if made:
+                self.set_many(made, timeout=utils.VERSION_TIMEOUT)
+        else:
+            made = {key: self._settled(key, version) for key, version in made.items()}
         return [
             made[key] if version is None else version
             for key, version in zip(keys, found, strict=True)
         ]
+
+    def _settled(self, key: str, version: str) -> str:
+        """The version that holds where several callers make one up at the same time.
+
+        With one for each of them, each would load for itself.
+        """
+        if self.add(key, version, timeout=utils.VERSION_TIMEOUT):
+            return version
+        there: str | None = self.get(key)
+        return there or version
 
     # Invalidation.
 

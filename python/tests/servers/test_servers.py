@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -66,7 +67,13 @@ class Server:
         command = [str(part).format(port=self.port) for part in SERVERS[kind]]
         with self.log.open("wb") as sink:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
+                command,
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
             )
 
     def ask(self, path: str, method: str = "GET") -> tuple[str, int]:
@@ -124,9 +131,10 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> Ge
             raise RuntimeError(f"{error}\n{server.said}") from error
         yield server
     finally:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
+        # Also the workers that a server left behind.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait()
 
 
 def entries(server: Server, shop: str) -> dict[str, dict[int, str]]:
@@ -204,6 +212,9 @@ def check_exit(server: Server) -> None:
     """SIGTERM ends the server while threads of the cache are there, and nothing goes wrong."""
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(EXIT_SECONDS) == 0, server.said
+    with pytest.raises(ProcessLookupError):
+        # No worker outlives it.
+        os.killpg(server.process.pid, 0)
     assert not [word for word in ("Traceback", "Error", "panicked") if word in server.said], (
         server.said
     )
