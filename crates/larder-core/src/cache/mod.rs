@@ -174,8 +174,8 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// When the store fails.
     pub async fn get_entry(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
-        let reading = self.ready().await?.get(key, &[]).await?;
-        Ok(self.fresh(reading.entry))
+        let entry = self.ready().await?.peek(key).await?;
+        Ok(self.fresh(entry))
     }
 
     /// The values of many keys, in their order; one trip where the store can.

@@ -70,6 +70,7 @@ trait DynStore<V: Value>: fmt::Debug + Send + Sync {
     fn may_wait(&self) -> bool;
     fn may_block(&self) -> bool;
     fn get<'a>(&'a self, key: &'a Key, tags: &'a [Tag]) -> Boxed<'a, Reading<V>>;
+    fn peek<'a>(&'a self, key: &'a Key) -> Boxed<'a, Option<Arc<Entry<V>>>>;
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, Vec<Reading<V>>>;
     fn variants<'a>(&'a self, base: &'a Key) -> Boxed<'a, Vec<(Key, Arc<Entry<V>>)>>;
     fn put<'a>(&'a self, key: &'a Key, entry: Arc<Entry<V>>, mode: Mode) -> Boxed<'a, Put>;
@@ -95,6 +96,10 @@ impl<V: Value, S: Store<V>> DynStore<V> for S {
 
     fn get<'a>(&'a self, key: &'a Key, tags: &'a [Tag]) -> Boxed<'a, Reading<V>> {
         Box::pin(Store::get(self, key, tags))
+    }
+
+    fn peek<'a>(&'a self, key: &'a Key) -> Boxed<'a, Option<Arc<Entry<V>>>> {
+        Box::pin(Store::peek(self, key))
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, Vec<Reading<V>>> {
@@ -164,6 +169,10 @@ impl<V: Value> Store<V> for AnyStore<V> {
 
     async fn get(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>> {
         inside!(self, get(key, tags))
+    }
+
+    async fn peek(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
+        inside!(self, peek(key))
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Reading<V>>> {

@@ -13,8 +13,10 @@
 //! entry after a purge that its fence has not seen, however late the entry was written.
 
 mod any;
+mod keyed;
 mod memory;
 mod null;
+mod orders;
 mod pattern;
 
 use std::fmt;
@@ -28,6 +30,7 @@ use crate::tag::Tag;
 use crate::value::Value;
 
 pub use any::AnyStore;
+pub use keyed::{KeyValue, Keyed, KeyedBuilder};
 pub use memory::{Memory, MemoryBuilder};
 pub use null::Null;
 pub use pattern::{Pattern, Token};
@@ -118,7 +121,14 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
     /// from entries reads them in the same trip.
     fn get(&self, key: &Key, tags: &[Tag]) -> impl Future<Output = Result<Reading<V>>> + Send;
 
-    /// Reads many keys, in one trip where the store can.
+    /// Reads the entry of exactly this key, for callers that will not load: a store that has to write
+    /// something down before a load need not do so.
+    fn peek(&self, key: &Key) -> impl Future<Output = Result<Option<Arc<Entry<V>>>>> + Send {
+        async move { Ok(self.get(key, &[]).await?.entry) }
+    }
+
+    /// Reads many keys, in one trip where the store can. Not for callers that will load: the fences
+    /// serve to be compared.
     fn get_many(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Reading<V>>>> + Send {
         async move {
             let mut readings = Vec::with_capacity(keys.len());

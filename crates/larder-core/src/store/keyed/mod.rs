@@ -1,0 +1,262 @@
+//! A store over anything that keeps bytes under names.
+//!
+//! A store that numbers its purges itself, such as memory or a server that runs scripts, keeps them in
+//! one sequence. Where there is nothing but reading, writing and deleting by name, each thing that can
+//! be purged has a **mark** instead: a random generation, in a record of its own. An entry carries the
+//! generations that its load started under and is valid as long as each of them still stands in its
+//! mark. To purge is to delete marks; the next who reads makes new ones. So a purge takes constant
+//! time, it holds against whatever is written later, and a mark that the store underneath evicts makes
+//! entries invalid, never valid.
+//!
+//! | operation | trips |
+//! |---|---|
+//! | get, of one key or of many | 1; 1 more when an entry carries tags that the reader did not name, and a few when marks have to be made |
+//! | put, add | 2; 1 more for each mark that ends before the entry does, and for a variant that is new |
+//! | remove, of one key or of many | 2; 1 more when there are variants, 1 when what was removed carries tags |
+//! | bump | 3 |
+//! | clear | 1 |
+//!
+//! A tag that a load names only when it has ended has no generation from before. For those there is a
+//! log of the latest bumps; a load that cannot tell from it brings nothing valid.
+//!
+//! A mark is made when it is first read, ends ten minutes later at the earliest, and is prolonged as
+//! entries are stored under it. `names.rs` has the names of all records.
+
+mod builder;
+mod family;
+mod log;
+mod mark;
+mod names;
+mod purging;
+mod read;
+mod remove;
+mod scene;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::orders::Orders;
+use super::{Mode, Put, Reading, Removal, Store};
+use crate::codec::{Codec, Envelope};
+use crate::entry::{Entry, Meta};
+use crate::error::Result;
+use crate::key::Key;
+use crate::tag::Tag;
+use crate::time::{Clock, Timestamp};
+use crate::value::Value;
+
+pub use builder::KeyedBuilder;
+use names::Names;
+use purging::Purging;
+
+/// Keeps bytes under names, and forgets them when their life is over or when it needs room.
+///
+/// Names are bytes that the predicate given to [`KeyedBuilder::names`] allows. A life of `None` is for
+/// ever; the store counts lives by its own clock, and a record that it keeps longer does no harm.
+///
+/// Each operation may fail with [`ErrorKind::Store`](crate::ErrorKind::Store) or
+/// [`Timeout`](crate::ErrorKind::Timeout).
+pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
+    /// The name of the store, for people.
+    fn name(&self) -> &'static str;
+
+    /// Whether an operation may be pending at its first poll.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    /// Whether an operation may block the thread that polls it on I/O.
+    fn may_block(&self) -> bool {
+        false
+    }
+
+    /// What stands under these names, in their order, in one trip.
+    fn get_many(
+        &self,
+        names: &[Vec<u8>],
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>> + Send;
+
+    /// Stores bytes, whatever is there.
+    fn set(
+        &self,
+        name: &[u8],
+        bytes: Vec<u8>,
+        life: Option<Duration>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Stores bytes where nothing is, in one step. Answers whether it stored them.
+    fn add(
+        &self,
+        name: &[u8],
+        bytes: Vec<u8>,
+        life: Option<Duration>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Stores the second bytes where exactly the first are, in one step. Answers whether it did.
+    fn swap(
+        &self,
+        name: &[u8],
+        old_and_new: (&[u8], Vec<u8>),
+        life: Option<Duration>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Whether [`swap`](Self::swap) is one step indeed. Where it is a read and a write, purges of this
+    /// process hold all the same; one of another process that comes between the two may be undone, and
+    /// counters may lose what others add meanwhile.
+    fn swaps_in_one_step(&self) -> bool {
+        true
+    }
+
+    /// Deletes what stands under these names.
+    fn delete_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<()>> + Send;
+
+    /// All names that begin so; `None` from a store that cannot list them.
+    fn list(&self, _start: &[u8]) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Gives back the space of a namespace that was cleared, as far as that is possible without
+    /// touching what belongs to others.
+    fn clear(&self, _start: &[u8]) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// How long a mark stands at least: longer than any load.
+const LOAD: Duration = Duration::from_secs(600);
+/// How often an operation is tried again because others were faster.
+const ATTEMPTS: usize = 1000;
+
+/// Entries in a [`KeyValue`]. Cheap to clone; all clones are one store.
+///
+/// `C` turns values into bytes.
+pub struct Keyed<K, C>(Arc<Inner<K, C>>);
+
+struct Inner<K, C> {
+    pairs: K,
+    codec: C,
+    envelope: Envelope,
+    names: Names,
+    clock: Arc<dyn Clock>,
+    max_value: usize,
+    orders: Orders,
+    purging: Purging,
+    /// The number of the last bump that this process knows of; 0 before it has looked.
+    last_bump: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+impl<K: KeyValue, C> Keyed<K, C> {
+    /// A builder of a store over `pairs`.
+    pub fn builder(pairs: K) -> KeyedBuilder<K> {
+        KeyedBuilder::new(pairs)
+    }
+}
+
+impl<K, C> Keyed<K, C> {
+    /// The store underneath.
+    pub fn pairs(&self) -> &K {
+        &self.0.pairs
+    }
+
+    /// How often reads of this process found an entry that is none for us: damaged, sealed by another
+    /// secret, of another key. Each was a miss.
+    pub fn unreadable(&self) -> u64 {
+        self.0.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// The name under which the entry of a base key stands in the store underneath.
+    pub fn name_of(&self, key: &Key) -> Vec<u8> {
+        self.0.names.slot(key)
+    }
+}
+
+impl<K, C> Inner<K, C> {
+    /// How long the store underneath keeps what ends at `until`.
+    fn life(&self, until: Timestamp) -> Option<Duration> {
+        let left = until.since(self.clock.now()).max(Duration::from_millis(1));
+        (until != Timestamp::NEVER).then_some(left)
+    }
+}
+
+impl<V: Value, K: KeyValue, C: Codec<V>> Store<V> for Keyed<K, C> {
+    fn name(&self) -> &'static str {
+        self.0.pairs.name()
+    }
+
+    fn may_wait(&self) -> bool {
+        self.0.pairs.may_wait()
+    }
+
+    fn may_block(&self) -> bool {
+        self.0.pairs.may_block()
+    }
+
+    async fn get(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>> {
+        self.0.get(key, tags).await
+    }
+
+    async fn peek(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
+        let found = self.0.read(std::slice::from_ref(key)).await?.pop();
+        Ok(found.and_then(|reading| reading.entry))
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Reading<V>>> {
+        self.0.read(keys).await
+    }
+
+    async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
+        self.0.variants(base).await
+    }
+
+    async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {
+        self.0.put(key, &entry, mode).await
+    }
+
+    async fn remove(&self, what: Removal<'_>) -> Result<Vec<Key>> {
+        let _purge = self.0.purging.begin();
+        match what {
+            Removal::Keys(keys) => self.0.remove(keys).await,
+            Removal::Prefix(kind, prefix) => {
+                let begins = |key: &Key| key.kind() == kind && key.base().starts_with(prefix);
+                self.0.remove_where(begins).await
+            }
+            Removal::Pattern(kind, pattern) => {
+                let matches = |key: &Key| key.kind() == kind && pattern.matches(key.base());
+                self.0.remove_where(matches).await
+            }
+            Removal::All => self.0.clear().await.map(|()| Vec::new()),
+        }
+    }
+
+    async fn bump(&self, tags: &[Tag]) -> Result<()> {
+        let _purge = self.0.purging.begin();
+        self.0.bump(tags).await
+    }
+
+    async fn count(&self, key: &Key, delta: i64, meta: Meta) -> Result<i64> {
+        self.0.count(key, delta, &meta).await
+    }
+
+    fn max_weight(&self) -> usize {
+        self.0.max_value
+    }
+}
+
+impl<K, C> Clone for Keyed<K, C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: fmt::Debug, C> fmt::Debug for Keyed<K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed")
+            .field("pairs", &self.0.pairs)
+            .field("names", &self.0.names)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! Purging: marks are deleted, and with them what the store is known to hold.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+
+use super::log::Log;
+use super::mark::Mark;
+use super::scene::{Ask, Scene, contended};
+use super::{ATTEMPTS, Inner, KeyValue};
+use crate::codec::Codec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
+use crate::tag::Tag;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+impl<K: KeyValue, C> Inner<K, C> {
+    /// Removes keys. Answers those of which something valid was there.
+    ///
+    /// A base key whose mark is not there has no load under way and nothing valid in the store, so
+    /// there is nothing to fence.
+    pub(super) async fn remove<V: Value>(&self, keys: &[Key]) -> Result<Vec<Key>>
+    where
+        C: Codec<V>,
+    {
+        let mut known = HashSet::with_capacity(keys.len());
+        let keys: Vec<Key> = keys
+            .iter()
+            .filter(|&key| known.insert(key))
+            .cloned()
+            .collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ask = Ask {
+            keys: &keys,
+            families: true,
+            ..Ask::default()
+        };
+        let mut scene = self.look(ask).await?;
+        let removed = self.what_is_there::<V>(&mut scene, &keys).await?;
+        let mut names = Vec::new();
+        for (key, place) in keys.iter().zip(&scene.places) {
+            if key.is_base() {
+                names.extend(place.base.is_there().then(|| place.base.name().to_vec()));
+                if place.family.is_some() {
+                    names.push(self.names.family(key));
+                }
+                let family = place.family();
+                let digests = family.iter().flat_map(|family| family.digests());
+                names.extend(digests.map(|&digest| self.names.slot_of_digest(digest)));
+            } else if place.base.is_there() {
+                self.mark_variant(key).await?;
+            }
+            names.extend(place.slot.is_some().then(|| self.names.slot(key)));
+        }
+        if !names.is_empty() {
+            self.pairs.delete_many(&names).await?;
+        }
+        Ok(removed)
+    }
+
+    /// The keys of which something valid is in the scene.
+    async fn what_is_there<V: Value>(&self, scene: &mut Scene, keys: &[Key]) -> Result<Vec<Key>>
+    where
+        C: Codec<V>,
+    {
+        // What a base key has serves its variants, and is no entry of theirs.
+        for place in &mut scene.places {
+            place.base_slot = None;
+        }
+        let entries = self.valid::<V>(scene, keys).await?;
+        let mut there = Vec::new();
+        for (at, (key, entry)) in keys.iter().zip(entries).enumerate() {
+            if entry.is_some() || !self.members::<V>(scene, (at, key)).await?.is_empty() {
+                there.push(key.clone());
+            }
+        }
+        Ok(there)
+    }
+
+    /// Fences the loads of one variant. Its mark has no end: where it is missing, the generation is 0,
+    /// under which a load of long ago may have stored something.
+    async fn mark_variant(&self, key: &Key) -> Result<()> {
+        let bytes = Mark::new(Timestamp::NEVER)?.write(key.as_bytes());
+        self.pairs
+            .set(&self.names.own(key.digest()), bytes, None)
+            .await
+    }
+
+    /// Removes the base keys that `wanted` names, where the store underneath can list its names. Each
+    /// that has an entry, or a load under way, has a mark.
+    pub(super) async fn remove_where<V: Value>(
+        &self,
+        wanted: impl Fn(&Key) -> bool,
+    ) -> Result<Vec<Key>>
+    where
+        C: Codec<V>,
+    {
+        let Some(mut names) = self.pairs.list(self.names.namespace()).await? else {
+            let detail = format!(
+                "{} cannot list its keys, so nothing is removed by prefix or pattern (tag the \
+                 entries and bump the tag, remove keys one by one, or clear)",
+                self.pairs.name()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, detail));
+        };
+        names.retain(|name| self.names.may_be_base(name));
+        let mut keys = Vec::new();
+        for bytes in self.fetch(&names).await?.flatten() {
+            let owner = Mark::read(&bytes).and_then(|(_, owner)| Key::decode(owner));
+            keys.extend(owner.filter(|key| key.is_base() && wanted(key)));
+        }
+        self.remove(&keys).await
+    }
+
+    pub(super) async fn clear(&self) -> Result<()> {
+        self.pairs.delete_many(&[self.names.all()]).await?;
+        self.pairs.clear(self.names.namespace()).await
+    }
+
+    /// Makes everything with these tags invalid. The log comes first: whoever finds a mark afterwards
+    /// finds the bump in the log.
+    pub(super) async fn bump(&self, tags: &[Tag]) -> Result<()> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let number = self.note(tags).await?;
+        self.last_bump.store(number, Ordering::Relaxed);
+        let names: Vec<Vec<u8>> = tags.iter().map(|tag| self.names.tag(tag)).collect();
+        self.pairs.delete_many(&names).await
+    }
+
+    /// Writes a bump into the log. Answers its number.
+    async fn note(&self, tags: &[Tag]) -> Result<u64> {
+        let name = self.names.log();
+        for _ in 0..ATTEMPTS {
+            let raw = self
+                .fetch(std::slice::from_ref(&name))
+                .await?
+                .next()
+                .flatten();
+            let log = match raw.as_deref().and_then(Log::read) {
+                Some(log) => log,
+                None => Log::new()?,
+            };
+            let (log, number) = log.bump(tags)?;
+            let pair = (raw.as_deref(), log.write());
+            if self.replace(&name, pair, None).await? && self.is_noted(&name, number).await? {
+                return Ok(number);
+            }
+        }
+        Err(contended("the log of bumps"))
+    }
+
+    /// Whether the bump stands in the log: a swap of two steps may have lost it to another one.
+    async fn is_noted(&self, name: &[u8], number: u64) -> Result<bool> {
+        if self.pairs.swaps_in_one_step() {
+            return Ok(true);
+        }
+        let raw = self.fetch(&[name.to_vec()]).await?.next().flatten();
+        Ok(raw
+            .as_deref()
+            .and_then(Log::read)
+            .is_some_and(|log| log.has(number)))
+    }
+}

@@ -1,0 +1,7 @@
+//! The store over a key-value store: the conformance suite, and what is left out there.
+
+mod conformance;
+mod evicting;
+mod pairs;
+mod records;
+mod trips;
