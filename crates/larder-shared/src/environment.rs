@@ -1,0 +1,299 @@
+//! The environment as this process has it open.
+//!
+//! LMDB must be opened once in a process, and never used after a fork. So all stores on a directory
+//! share one [`Room`], which opens the environment at the first use in each process: a child that
+//! finds its parent's closes its own copy of it and opens it again.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
+use larder_core::{Error, ErrorKind, Result};
+
+use crate::event::{Replaced, SharedEvent};
+use crate::fork;
+use crate::locks::{Hold, LockFile, PRESENT, REPLACING};
+use crate::map::{self, Look, Map, Word};
+use crate::opened::{Inside, Opened, Records, broken, busy, coarse, failed, is_damage, random};
+use crate::settle::{self, set_aside, settle, store};
+
+/// What a process has to wait for another one that opens or replaces the environment.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What all stores on a directory have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) directory: PathBuf,
+    /// In bytes, whole pages.
+    pub(crate) size: u64,
+    pub(crate) readers: u32,
+}
+
+/// All stores of this process on one directory.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) settings: Settings,
+    current: ArcSwapOption<Opened>,
+}
+
+/// Used inside of [`fork::alone`] only, so that no fork finds it locked.
+static ROOMS: Mutex<Vec<Weak<Room>>> = Mutex::new(Vec::new());
+
+impl Room {
+    /// The room of these settings.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] where a store on this directory, in this process or another one that is
+    /// running, was given another size.
+    pub(crate) fn of(settings: Settings) -> Result<Arc<Self>> {
+        fork::alone(|| {
+            let mut rooms = ROOMS.lock().unwrap_or_else(PoisonError::into_inner);
+            rooms.retain(|room| room.strong_count() > 0);
+            let mut living = rooms.iter().filter_map(Weak::upgrade);
+            let same = living.find(|room| room.settings.directory == settings.directory);
+            if let Some(room) = same {
+                compare(room.settings.size, &settings)?;
+                return Ok(room);
+            }
+            look_ahead(&settings)?;
+            let room = Arc::new(Self {
+                settings,
+                current: ArcSwapOption::empty(),
+            });
+            rooms.push(Arc::downgrade(&room));
+            Ok(room)
+        })
+    }
+
+    /// The environment, opened if need be. What happened on the way goes into `notes`.
+    pub(crate) fn opened(&self, notes: &mut Vec<SharedEvent>) -> Result<Arc<Opened>> {
+        match self
+            .current
+            .load_full()
+            .filter(|opened| opened.is_current())
+        {
+            Some(opened) => Ok(opened),
+            None => self.reopen(notes),
+        }
+    }
+
+    #[cold]
+    fn reopen(&self, notes: &mut Vec<SharedEvent>) -> Result<Arc<Opened>> {
+        // Another thread may still be busy with what was open before under the same name.
+        let most = PATIENCE.as_millis();
+        for _ in 0..most {
+            if let Some(opened) = fork::alone(|| self.try_reopen(notes))? {
+                return Ok(opened);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Err(busy())
+    }
+
+    fn try_reopen(&self, notes: &mut Vec<SharedEvent>) -> Result<Option<Arc<Opened>>> {
+        if let Some(opened) = self.current.load_full() {
+            if opened.is_current() && opened.is_in_place() {
+                return Ok(Some(opened));
+            }
+            drop(opened);
+            match self.current.swap(None) {
+                Some(old) if old.pid != process::id() => old.close_inherited(),
+                old => drop(old),
+            }
+        }
+        match open(&self.settings, notes) {
+            Ok(inside) => {
+                let opened = Arc::new(Opened::new(inside));
+                self.current.store(Some(Arc::clone(&opened)));
+                Ok(Some(opened))
+            }
+            Err(Opening::Again) => Ok(None),
+            Err(Opening::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// Complains before the first use where another process is known to use the directory otherwise.
+fn look_ahead(settings: &Settings) -> Result<()> {
+    let locks = LockFile::open(&settings.directory.join("locks")).map_err(unwritable(settings))?;
+    match locks.try_hold(PRESENT, Hold::Write) {
+        Ok(false) => {}
+        // Nobody is there; the lock goes with the file.
+        _ => return Ok(()),
+    }
+    match map::look(&settings.directory) {
+        Ok(Look::There(header)) => suits(&header, settings),
+        // It is being made. Opening it will tell.
+        _ => Ok(()),
+    }
+}
+
+fn unwritable(settings: &Settings) -> impl FnOnce(io::Error) -> Error + '_ {
+    |error| {
+        let shown = settings.directory.display();
+        let detail = format!(
+            "the directory {shown} cannot be written to: {error} (give one that this process may \
+             write to)"
+        );
+        Error::new(ErrorKind::Config, detail).caused_by(error)
+    }
+}
+
+fn compare(theirs: u64, settings: &Settings) -> Result<()> {
+    if theirs == settings.size {
+        return Ok(());
+    }
+    let (shown, size) = (settings.directory.display(), settings.size);
+    let detail = format!(
+        "the size of {shown} is {size} bytes here and {theirs} bytes where it is in use (give both \
+         the same size, or each a directory of its own)"
+    );
+    Err(Error::new(ErrorKind::Config, detail))
+}
+
+/// Whether this process may join those that made the map.
+fn suits(header: &map::Header, settings: &Settings) -> Result<()> {
+    let mine = settle::header(settings.size);
+    let shown = settings.directory.display();
+    let wrong = |detail| Err(Error::new(ErrorKind::Config, detail));
+    if header.version != mine.version {
+        return wrong(format!(
+            "the directory {shown} is in use by another version of Larder (format {}, here {}; give \
+             each a directory of its own)",
+            header.version, mine.version
+        ));
+    }
+    if header.namespace != mine.namespace {
+        return wrong(format!(
+            "the directory {shown} is in use in another PID namespace ({}, here {}; give each \
+             container a directory of its own, or use Redis)",
+            header.namespace, mine.namespace
+        ));
+    }
+    compare(header.size, settings)
+}
+
+enum Opening {
+    Failed(Error),
+    /// This process has not closed it yet.
+    Again,
+}
+
+impl From<Error> for Opening {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn open(settings: &Settings, notes: &mut Vec<SharedEvent>) -> Result<Inside, Opening> {
+    let directory = &settings.directory;
+    crate::place::prepare(directory)?;
+    let lock = |error| broken("the lock file", error);
+    let locks = LockFile::open(&directory.join("locks")).map_err(lock)?;
+    if locks.try_hold(PRESENT, Hold::Write).map_err(lock)? {
+        settle(settings, notes).map_err(|error| broken("the directory", error))?;
+    }
+    if !locks
+        .hold_within(PRESENT, Hold::Read, PATIENCE)
+        .map_err(lock)?
+    {
+        return Err(busy().into());
+    }
+    match map::look(directory).map_err(|error| broken("coherence.map", error))? {
+        Look::There(header) => suits(&header, settings)?,
+        _ => {
+            let shown = directory.display();
+            let detail = format!(
+                "coherence.map in {shown} is gone or damaged while other processes use it (stop them \
+                 all, then start again)"
+            );
+            return Err(Error::new(ErrorKind::Store, detail).into());
+        }
+    }
+    let map = Map::open(directory).map_err(|error| broken("coherence.map", error))?;
+    join(settings, (locks, map), notes)
+}
+
+/// Opens the environment of the current epoch, which may have to be made.
+fn join(
+    settings: &Settings,
+    (locks, map): (LockFile, Map),
+    notes: &mut Vec<SharedEvent>,
+) -> Result<Inside, Opening> {
+    let directory = &settings.directory;
+    let lock = |error| broken("the lock file", error);
+    if !locks
+        .hold_within(REPLACING, Hold::Write, PATIENCE)
+        .map_err(lock)?
+    {
+        return Err(busy().into());
+    }
+    let epoch = map.word(Word::Epoch).load(Ordering::Acquire);
+    let (epoch, (env, records)) = match open_env(settings, epoch) {
+        Ok(opened) => (epoch, opened),
+        Err(heed::Error::EnvAlreadyOpened) => return Err(Opening::Again),
+        Err(error) if is_damage(&error) => {
+            map.word(Word::Transaction).store(0, Ordering::Release);
+            map.word(Word::Epoch).store(epoch + 1, Ordering::Release);
+            map.move_all();
+            drop(set_aside(directory, epoch));
+            notes.push(SharedEvent::Replaced(Replaced::Damaged(error.to_string())));
+            (epoch + 1, open_env(settings, epoch + 1).map_err(failed)?)
+        }
+        Err(error) => return Err(failed(error).into()),
+    };
+    locks.try_hold(REPLACING, Hold::Free).map_err(lock)?;
+    let cleared = env.clear_stale_readers().unwrap_or(0);
+    if cleared > 0 {
+        notes.push(SharedEvent::ReadersCleared(cleared));
+    }
+    Ok(Inside {
+        env,
+        records,
+        map: Arc::new(map),
+        epoch,
+        process: random(),
+        writes: AtomicU64::new(0),
+        looked_at: AtomicU64::new(coarse()),
+        map_path: map::path(directory),
+        locks,
+    })
+}
+
+fn open_env(settings: &Settings, epoch: u64) -> heed::Result<(Env<WithoutTls>, Records)> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = store(&settings.directory, epoch);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)?;
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options
+        .map_size(usize::try_from(settings.size).unwrap_or(usize::MAX))
+        .max_readers(settings.readers);
+    // SAFETY: without syncing, a crash of the machine may damage the file; it is not used after one,
+    // for the boot id differs then. The file is changed through LMDB only: the directory is ours
+    // alone, not on a network, opened once in this process and never used after a fork; what lay
+    // there before was looked through by the first process that came.
+    let env = unsafe { options.flags(EnvFlags::NO_SYNC).open(&path)? };
+    let txn = env.read_txn()?;
+    let opened = env.open_databases_and_commit(txn, |opener, txn| {
+        let records = opener.open_database::<Bytes, Bytes>(txn, None)?;
+        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(records))
+    })?;
+    // The tree without a name is always there.
+    let records = opened
+        .commit()
+        .flatten()
+        .ok_or(heed::Error::Mdb(MdbError::Invalid))?;
+    Ok((env, records))
+}

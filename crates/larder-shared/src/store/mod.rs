@@ -1,0 +1,204 @@
+//! The store: what the operations of [`Store`] become.
+
+mod count;
+mod evict;
+mod read;
+mod remove;
+mod write;
+mod writing;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use larder_core::codec::{Codec, Envelope};
+use larder_core::store::{Mode, Put, Reading, Removal, Size};
+use larder_core::{Clock, Entry, Key, Meta, Result, Store, Tag, Value};
+
+use crate::builder::SharedBuilder;
+use crate::coherence::Coherence;
+use crate::environment::Room;
+use crate::event::{SharedEvent, Watcher};
+use crate::layout::Layout;
+use crate::lease::{self, Lease};
+use crate::map::Word;
+use crate::opened::Opened;
+use crate::stats::{Tally, Unreadables};
+
+/// Entries in a directory, shared by all processes of the machine. Cheap to clone; all clones are
+/// one store, and so are all stores on one directory and namespace, in whatever process.
+///
+/// `C` turns values into bytes.
+pub struct Shared<C>(Arc<Inner<C>>);
+
+pub(crate) struct Inner<C> {
+    room: Arc<Room>,
+    layout: Layout,
+    codec: C,
+    envelope: Envelope,
+    clock: Arc<dyn Clock>,
+    max_value: usize,
+    watcher: Option<Watcher>,
+    tally: Tally,
+}
+
+/// What a store is made of.
+pub(crate) struct Parts<C> {
+    pub(crate) room: Arc<Room>,
+    pub(crate) layout: Layout,
+    pub(crate) codec: C,
+    pub(crate) envelope: Envelope,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) max_value: usize,
+    pub(crate) watcher: Option<Watcher>,
+}
+
+impl Shared<()> {
+    /// A builder for a store in this directory, which is made if there is none.
+    pub fn builder(directory: impl Into<PathBuf>) -> SharedBuilder {
+        SharedBuilder::new(directory.into())
+    }
+}
+
+impl<C> Shared<C> {
+    pub(crate) fn new(parts: Parts<C>) -> Self {
+        let Parts {
+            room,
+            layout,
+            codec,
+            envelope,
+            clock,
+            max_value,
+            watcher,
+        } = parts;
+        Self(Arc::new(Inner {
+            room,
+            layout,
+            codec,
+            envelope,
+            clock,
+            max_value,
+            watcher,
+            tally: Tally::default(),
+        }))
+    }
+
+    /// How often reads of this process found something that is no entry for us.
+    pub fn unreadables(&self) -> Unreadables {
+        self.0.tally.read()
+    }
+
+    /// The words by which this process sees that an entry has changed. Ask anew when the store was
+    /// found to be somewhere else: what a [`Coherence`] says holds for the directory as it was then.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Store`](larder_core::ErrorKind::Store) where the environment cannot be opened.
+    pub fn coherence(&self) -> Result<Coherence> {
+        let opened = self.0.opened()?;
+        Ok(Coherence::new(
+            Arc::clone(&opened.map),
+            self.0.layout.clone(),
+        ))
+    }
+
+    /// The right to load a key, or the way to wait for whoever has it, in any process.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Store`](larder_core::ErrorKind::Store) where the lock file cannot be used.
+    pub fn lease(&self, key: &Key) -> Result<Lease> {
+        let digest = self.0.layout.spot(key);
+        lease::take(
+            &self.0.room.settings.directory.join("locks"),
+            digest.base ^ digest.variant,
+        )
+    }
+}
+
+impl<C> Inner<C> {
+    fn opened(&self) -> Result<Arc<Opened>> {
+        let mut notes = Vec::new();
+        let opened = self.room.opened(&mut notes);
+        notes.iter().for_each(|note| self.tell(note));
+        opened
+    }
+
+    /// Never with a transaction open.
+    fn tell(&self, event: &SharedEvent) {
+        if let Some(watcher) = &self.watcher {
+            watcher(event);
+        }
+    }
+}
+
+impl<C> Clone for Shared<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> fmt::Debug for Shared<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("settings", &self.0.room.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: Value, C: Codec<V>> Store<V> for Shared<C> {
+    fn name(&self) -> &'static str {
+        "shared"
+    }
+
+    async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {
+        self.0.get(key)
+    }
+
+    async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
+        self.0.variants(&base.base_key())
+    }
+
+    async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {
+        self.0.put(key, &entry, mode)
+    }
+
+    async fn remove(&self, what: Removal<'_>) -> Result<Vec<Key>> {
+        match what {
+            Removal::Keys(keys) => self.0.remove_keys(keys),
+            Removal::Prefix(kind, prefix) => self
+                .0
+                .remove_where(|key| key.kind() == kind && key.base().starts_with(prefix)),
+            Removal::Pattern(kind, pattern) => self
+                .0
+                .remove_where(|key| key.kind() == kind && pattern.matches(key.base())),
+            Removal::All => self.0.clear().map(|()| Vec::new()),
+        }
+    }
+
+    async fn bump(&self, tags: &[Tag]) -> Result<()> {
+        self.0.bump(tags)
+    }
+
+    async fn count(&self, key: &Key, delta: i64, meta: Meta) -> Result<i64> {
+        self.0.count::<V>(key, delta, &meta)
+    }
+
+    /// What all processes and namespaces have in the environment, and what they evicted.
+    fn size(&self) -> Size {
+        let Ok(opened) = self.0.opened() else {
+            return Size::default();
+        };
+        let word = |word| opened.map.word(word).load(Ordering::Relaxed);
+        Size {
+            entries: word(Word::Entries),
+            bytes: word(Word::Bytes),
+            evicted: word(Word::Evicted),
+        }
+    }
+
+    fn max_weight(&self) -> usize {
+        self.0.max_value
+    }
+}

@@ -1,0 +1,418 @@
+//! One write transaction, and what is done when it does not get through.
+
+use std::io;
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use heed::{MdbError, RoTxn, RwTxn};
+use larder_core::codec::{Envelope, Opened as Content};
+use larder_core::{Key, Result, Tags};
+
+use super::Inner;
+use crate::event::{Replaced, SharedEvent};
+use crate::layout::{self, ENTRY, Head, Layout, Purged, Spot, State};
+use crate::map::Word;
+use crate::opened::{Opened, Records, is_damage, random};
+
+/// How often a transaction is tried.
+const ATTEMPTS: u32 = 5;
+/// After so many transactions a process looks for readers that died.
+const HOUSEKEEPING: u64 = 1024;
+/// How many purges of keys, and of tags, are remembered one by one.
+const REMEMBERED: u64 = 1 << 16;
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It may be left undone where there is no room.
+    Room,
+    /// It must happen, and if everything else goes with it.
+    Purge,
+}
+
+pub(super) fn damaged() -> heed::Error {
+    heed::Error::Mdb(MdbError::Corrupted)
+}
+
+fn is_full(error: &heed::Error) -> bool {
+    match error {
+        heed::Error::Mdb(error) => matches!(error, MdbError::MapFull | MdbError::TxnFull),
+        heed::Error::Io(error) => error.kind() == io::ErrorKind::StorageFull,
+        _ => false,
+    }
+}
+
+impl<C> Inner<C> {
+    /// Runs `work` in a write transaction, again where it did not get through. `None` where it was
+    /// left undone: nothing was written, or, of a purge, everything is gone.
+    pub(super) fn write<T>(
+        &self,
+        need: Need,
+        mut work: impl FnMut(&mut Writing<'_>) -> heed::Result<T>,
+    ) -> Result<Option<T>> {
+        for attempt in 1..=ATTEMPTS {
+            let opened = self.opened()?;
+            match self.attempt(&opened, &mut work) {
+                // Somebody replaced the environment meanwhile, and this went into the old one.
+                Ok(_) if need == Need::Purge && !opened.is_in_place() => {}
+                Ok(done) => {
+                    self.keep_house(&opened);
+                    return Ok(Some(done));
+                }
+                Err(error) if is_damage(&error) => {
+                    self.replace(&opened, Replaced::Damaged(error.to_string()))?;
+                }
+                Err(error) if is_full(&error) && attempt < ATTEMPTS => {
+                    // What becomes of this shows at the next attempt.
+                    let _ = self.attempt(&opened, &mut |writing| {
+                        writing.make_room(None, 70 - 15 * u64::from(attempt))
+                    });
+                }
+                Err(error) => return self.give_up(need, &opened, &error).map(|()| None),
+            }
+        }
+        Ok(None)
+    }
+
+    fn attempt<T>(
+        &self,
+        opened: &Opened,
+        work: &mut impl FnMut(&mut Writing<'_>) -> heed::Result<T>,
+    ) -> heed::Result<T> {
+        let mut writing = Writing::begin(opened, &self.layout)?;
+        let done = work(&mut writing)?;
+        writing.commit()?;
+        Ok(done)
+    }
+
+    fn give_up(&self, need: Need, opened: &Opened, error: &heed::Error) -> Result<()> {
+        match need {
+            Need::Room => {
+                self.tell(&SharedEvent::Refused(error.to_string()));
+                Ok(())
+            }
+            // Without any entries there is nothing that the purge could have missed.
+            Need::Purge => self.replace(opened, Replaced::Full),
+        }
+    }
+
+    pub(super) fn replace(&self, opened: &Opened, why: Replaced) -> Result<()> {
+        opened.replace(&why, &self.room.settings.directory)?;
+        self.tell(&SharedEvent::Replaced(why));
+        Ok(())
+    }
+
+    fn keep_house(&self, opened: &Opened) {
+        let writes = opened.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        if writes.is_multiple_of(HOUSEKEEPING) {
+            self.clear_readers(opened);
+        }
+    }
+
+    /// Gives back the places of readers that died, and the pages that they held.
+    pub(super) fn clear_readers(&self, opened: &Opened) {
+        match opened.env.clear_stale_readers() {
+            Ok(count) if count > 0 => self.tell(&SharedEvent::ReadersCleared(count)),
+            // The next reader or writer will meet what is wrong.
+            _ => {}
+        }
+    }
+
+    /// Makes sure that the namespace has a state. Whether it has one now.
+    pub(super) fn found(&self) -> Result<bool> {
+        let state = self.write(Need::Room, |writing| {
+            let state = writing.state()?;
+            writing.save(&state)
+        })?;
+        Ok(state.is_some())
+    }
+}
+
+/// What the purges of a namespace say, seen from one transaction.
+pub(super) struct View<'a> {
+    pub(super) txn: &'a RoTxn<'a>,
+    pub(super) records: Records,
+    pub(super) layout: &'a Layout,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn state(&self) -> heed::Result<Option<State>> {
+        let key = self.layout.state();
+        match self.records.get(self.txn, &key)? {
+            None => Ok(None),
+            Some(bytes) => State::read(&key, bytes).map(Some).ok_or_else(damaged),
+        }
+    }
+
+    /// The number of the last purge of `what`.
+    pub(super) fn latest(&self, state: &State, what: Purged) -> heed::Result<u64> {
+        let key = self.layout.purge(what);
+        match (self.records.get(self.txn, &key)?, what) {
+            (Some(bytes), _) => layout::read_purge(&key, bytes).ok_or_else(damaged),
+            (None, Purged::Tag(_)) => Ok(state.bumped_floor),
+            (None, _) => Ok(state.removed_floor),
+        }
+    }
+
+    /// Whether none of the tags was bumped after the purge `seen`.
+    pub(super) fn tags_stand(&self, state: &State, tags: &Tags, seen: u64) -> heed::Result<bool> {
+        if seen == state.sequence {
+            return Ok(true);
+        }
+        for tag in tags.iter() {
+            if self.latest(state, self.layout.tag(tag))? > seen {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The bytes of an entry: its head, and its envelope. What has a damaged head is absent.
+    pub(super) fn entry(&self, spot: Spot) -> heed::Result<Option<(Head, &'a [u8])>> {
+        let key = spot.key();
+        let bytes = self.records.get(self.txn, &key)?;
+        Ok(bytes.and_then(|bytes| Head::read(&key, bytes)))
+    }
+
+    /// Whether an entry is valid. Removals take entries out, so only a clear, which does so later,
+    /// and tags can be against it.
+    pub(super) fn is_valid(
+        &self,
+        state: &State,
+        head: &Head,
+        content: &Content<'_>,
+    ) -> heed::Result<bool> {
+        Ok(head.sequence >= state.cleared
+            && self.tags_stand(state, &content.meta.tags, head.sequence)?)
+    }
+
+    /// Whether something valid lies at `spot` that may still be used at `now`; `key` is whose it has
+    /// to be, unless it is anybody's.
+    pub(super) fn stands(
+        &self,
+        (spot, key): (Spot, Option<&Key>),
+        envelope: &Envelope,
+        now: u64,
+    ) -> heed::Result<bool> {
+        let (Some(state), Some((head, bytes))) = (self.state()?, self.entry(spot)?) else {
+            return Ok(false);
+        };
+        let content = match key {
+            Some(key) => envelope.open(key, bytes),
+            None => envelope.open_any(bytes),
+        };
+        match content {
+            Ok(content) if now < content.meta.keep_until.as_millis() => {
+                self.is_valid(&state, &head, &content)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// A write transaction, and what has to be told about it when it is over.
+pub(super) struct Writing<'a> {
+    pub(super) txn: RwTxn<'a>,
+    pub(super) opened: &'a Opened,
+    pub(super) layout: &'a Layout,
+    moved: Vec<u128>,
+    moved_all: bool,
+    entries: i64,
+    bytes: i64,
+    pub(super) evicted: u64,
+}
+
+impl<'a> Writing<'a> {
+    fn begin(opened: &'a Opened, layout: &'a Layout) -> heed::Result<Self> {
+        Ok(Self {
+            txn: opened.env.write_txn()?,
+            opened,
+            layout,
+            moved: Vec::new(),
+            moved_all: false,
+            entries: 0,
+            bytes: 0,
+            evicted: 0,
+        })
+    }
+
+    /// The words move before the commit, so that who reads them first and the entry then cannot keep
+    /// the old entry under the new word; and again afterwards, so that who read both in between
+    /// looks again.
+    fn commit(self) -> heed::Result<()> {
+        let map = &self.opened.map;
+        let moves = || {
+            self.moved.iter().for_each(|&base| map.move_slot(base));
+            if self.moved_all {
+                map.move_all();
+            }
+        };
+        moves();
+        let id = self.txn.id() as u64;
+        let committed = self.txn.commit();
+        moves();
+        committed?;
+        if map.word(Word::Epoch).load(Ordering::Acquire) == self.opened.epoch {
+            map.word(Word::Transaction).fetch_max(id, Ordering::AcqRel);
+        }
+        let add = |word, change: i64| {
+            if change != 0 {
+                let word = map.word(word);
+                word.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+            }
+        };
+        add(Word::Entries, self.entries);
+        add(Word::Bytes, self.bytes);
+        add(Word::Evicted, self.evicted.cast_signed());
+        Ok(())
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            txn: &self.txn,
+            records: self.opened.records,
+            layout: self.layout,
+        }
+    }
+
+    /// Says that what a near tier has of this base key is out of date.
+    pub(super) fn moves(&mut self, spot: Spot) {
+        self.moved.push(spot.base);
+    }
+
+    pub(super) fn moves_all(&mut self) {
+        self.moved_all = true;
+    }
+
+    /// The state of the namespace; a new one where there is none yet.
+    pub(super) fn state(&self) -> heed::Result<State> {
+        let new = || State {
+            generation: random(),
+            sequence: 1,
+            ..State::default()
+        };
+        Ok(self.view().state()?.unwrap_or_else(new))
+    }
+
+    pub(super) fn save(&mut self, state: &State) -> heed::Result<()> {
+        let key = self.layout.state();
+        let bytes = state.write(&key);
+        self.opened.records.put(&mut self.txn, &key, &bytes)
+    }
+
+    /// Records a purge under the state's number.
+    pub(super) fn note(&mut self, state: &mut State, what: Purged) -> heed::Result<()> {
+        let key = self.layout.purge(what);
+        let known = self.opened.records.get(&self.txn, &key)?.is_some();
+        let bytes = layout::put_purge(&key, state.sequence);
+        self.opened.records.put(&mut self.txn, &key, &bytes)?;
+        if known {
+            return Ok(());
+        }
+        let of_tags = matches!(what, Purged::Tag(_));
+        let count = if of_tags {
+            &mut state.bumped
+        } else {
+            &mut state.removed
+        };
+        *count += 1;
+        if *count > REMEMBERED {
+            self.forget(state, of_tags)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the older half of the records of tags or of keys.
+    fn forget(&mut self, state: &mut State, of_tags: bool) -> heed::Result<()> {
+        let mut found = Vec::new();
+        let prefix = self.layout.purges();
+        for record in self.opened.records.prefix_iter(&self.txn, &prefix)? {
+            let (key, bytes) = record?;
+            if layout::is_of_tag(key) == of_tags {
+                let number = layout::read_purge(key, bytes).ok_or_else(damaged)?;
+                found.push((number, key.to_vec()));
+            }
+        }
+        let middle = found.len() / 2;
+        let (_, &mut (floor, _), _) = found.select_nth_unstable(middle);
+        for (_, key) in found.iter().filter(|(number, _)| *number <= floor) {
+            self.opened.records.delete(&mut self.txn, key)?;
+        }
+        let left = found.iter().filter(|(number, _)| *number > floor).count() as u64;
+        if of_tags {
+            (state.bumped_floor, state.bumped) = (floor, left);
+        } else {
+            (state.removed_floor, state.removed) = (floor, left);
+        }
+        Ok(())
+    }
+
+    /// Forgets all records of purges, which a floor stands for now.
+    pub(super) fn forget_all(&mut self, of_tags: bool) -> heed::Result<()> {
+        let prefix = self.layout.purges();
+        let mut keys = Vec::new();
+        for record in self.opened.records.prefix_iter(&self.txn, &prefix)? {
+            let (key, _) = record?;
+            if layout::is_of_tag(key) == of_tags {
+                keys.push(key.to_vec());
+            }
+        }
+        for key in keys {
+            self.opened.records.delete(&mut self.txn, &key)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an entry in the place of whatever is there.
+    pub(super) fn insert(&mut self, spot: Spot, head: &Head, envelope: &[u8]) -> heed::Result<()> {
+        self.delete(spot)?;
+        let key = spot.key();
+        let bytes = head.write(&key, envelope);
+        self.opened.records.put(&mut self.txn, &key, &bytes)?;
+        if head.keep_until != u64::MAX {
+            let expiry = spot.expiry(head.keep_until);
+            self.opened.records.put(&mut self.txn, &expiry, &[])?;
+        }
+        self.entries += 1;
+        self.bytes += bytes.len() as i64;
+        self.moved.push(spot.base);
+        Ok(())
+    }
+
+    /// Takes out an entry. Whether there was one.
+    pub(super) fn delete(&mut self, spot: Spot) -> heed::Result<bool> {
+        let key = spot.key();
+        let Some(bytes) = self.opened.records.get(&self.txn, &key)? else {
+            return Ok(false);
+        };
+        let length = bytes.len() as i64;
+        // Without its head, the expiry stays until its time.
+        let expires = Head::read(&key, bytes).map(|(head, _)| head.keep_until);
+        self.opened.records.delete(&mut self.txn, &key)?;
+        if let Some(at) = expires.filter(|&at| at != u64::MAX) {
+            self.opened
+                .records
+                .delete(&mut self.txn, &spot.expiry(at))?;
+        }
+        self.entries -= 1;
+        self.bytes -= length;
+        self.moved.push(spot.base);
+        Ok(true)
+    }
+
+    /// The places of a base key and its variants.
+    pub(super) fn family(&self, spot: Spot) -> heed::Result<Vec<Spot>> {
+        let records = self.opened.records.prefix_iter(&self.txn, &spot.family())?;
+        let mut family = Vec::new();
+        for record in records {
+            family.extend(Spot::read(record?.0));
+        }
+        Ok(family)
+    }
+}
+
+/// The keys of entries behind `from`.
+pub(super) fn entries_after(from: &[u8]) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    const END: &[u8] = &[ENTRY + 1];
+    (Bound::Excluded(from), Bound::Excluded(END))
+}
