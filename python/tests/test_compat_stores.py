@@ -269,14 +269,3 @@ def test_a_client_that_is_handed_in_is_used(app: Flask) -> None:
     assert [text_of(web), text_of(web)] == ["page", "page"]
     assert list(client.entries) == ["flask_cache_view//"]
     assert cache.cache._read_client is client
-
-
-def test_uwsgi_and_google_say_why_not(app: Flask) -> None:
-    with (
-        pytest.warns(DeprecationWarning, match="old name"),
-        pytest.raises(RuntimeError, match="uWSGI"),
-    ):
-        Cache(app, config={"CACHE_TYPE": "uwsgi"})
-    path = "flask_caching.contrib.googlecloudstoragecache.GoogleCloudStorageCache"
-    with pytest.raises(RuntimeError, match="use RedisCache"):
-        Cache(app, config={"CACHE_TYPE": path})

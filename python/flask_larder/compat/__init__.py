@@ -11,15 +11,14 @@ mended. Where even the import must stay as it is, `install()` puts this package 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import logging
-import sys
 import warnings
 
 from . import backends, jinja2ext, signals, utils
 from .backends.base import BaseCache
 from .backends.simplecache import SimpleCache
 from .cache import Cache
+from .installing import install
 from .responses import CachedResponse
 from .signals import cache_memoize_hit, cache_memoize_miss, cache_view_hit, cache_view_miss
 from .utils import (
@@ -78,44 +77,6 @@ SUPPORTED_HASH_FUNCTIONS = [
 
 CONTRACT = "2.5.1"
 """The version of Flask-Caching whose contract this package keeps."""
-
-_SUBMODULES = (
-    "backends",
-    "backends.base",
-    "backends.filesystemcache",
-    "backends.memcache",
-    "backends.nullcache",
-    "backends.rediscache",
-    "backends.simplecache",
-    "contrib",
-    "jinja2ext",
-    "signals",
-    "utils",
-)
-
-
-def install() -> None:
-    """Lets `import flask_caching` find this package, everywhere in the process.
-
-    Call it before anything imports Flask-Caching; afterwards it raises a RuntimeError, for then some
-    modules would have the one and some the other.
-
-    >>> import flask_larder.compat
-    >>> flask_larder.compat.install()
-    >>> import flask_caching
-    >>> flask_caching is flask_larder.compat
-    True
-    """
-    ours = sys.modules[__name__]
-    there = sys.modules.get("flask_caching")
-    if there is not None and there is not ours:
-        raise RuntimeError(
-            "flask_caching is imported already (call flask_larder.compat.install() before that)"
-        )
-    sys.modules["flask_caching"] = ours
-    for name in _SUBMODULES:
-        module = importlib.import_module(f"{__name__}.{name}")
-        sys.modules[f"flask_caching.{name}"] = module
 
 
 def __getattr__(name: str) -> str:

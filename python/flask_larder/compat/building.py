@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,9 +98,20 @@ def _modern(name: Any) -> str:
         return name
     new = _OLD_TYPES[old]
     warnings.warn(
-        f"CACHE_TYPE={name!r} is an old name: use {new!r}", DeprecationWarning, stacklevel=2
+        f"CACHE_TYPE={name!r} is an old name: use {new!r}",
+        DeprecationWarning,
+        stacklevel=_level_of_caller(),
     )
     return new
+
+
+def _level_of_caller() -> int:
+    """The level of a warning that is to point at whoever called this package."""
+    package = __name__.partition(".")[0]
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _call(found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]) -> Any:

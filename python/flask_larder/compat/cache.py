@@ -26,7 +26,7 @@ from ..functions import FunctionOptions
 from ..responses import respond
 from ..statistics import report
 from ..steps import run
-from . import utils
+from . import older, utils
 from .backends.rediscache import RedisCache
 from .backends.redislink import delete_by_client
 from .backends.simplecache import METHODS, SimpleCache
@@ -64,6 +64,9 @@ class Cache(SafeCache):
     fragment_class = CompatFragment
     serializer: Any = None
     app: Any
+
+    cached = older.in_either_order(older.CACHED)(SafeCache.cached)
+    memoize = older.in_either_order(older.MEMOIZE)(SafeCache.memoize)
 
     # Configuration.
 

@@ -36,6 +36,8 @@ __all__ = [
 VERSION_TIMEOUT = 0
 """How long the version of a memoized function is kept when it is first written: for ever."""
 
+TEMPLATE_FRAGMENT_KEY_TEMPLATE = "_template_fragment_cache_%s%s"
+
 _ABSENT: Any = object()
 
 
@@ -48,7 +50,7 @@ def make_template_fragment_key(fragment_name: str, vary_on: list[str] | None = N
     """The key of a template fragment. Different values can have one key: `["a_b", "c"]` and
     `["a", "b_c"]`, as Flask-Caching has it."""
     parts = list(vary_on or ())
-    return f"_template_fragment_cache_{fragment_name}{'_' if parts else ''}{'_'.join(parts)}"
+    return TEMPLATE_FRAGMENT_KEY_TEMPLATE % (fragment_name, "_".join(["", *parts]))
 
 
 def _signature(f: Callable[..., Any]) -> inspect.Signature:
@@ -137,9 +139,9 @@ def normalize_timeout(timeout: Any) -> Any:
     return timeout
 
 
-def join_generator(value: Iterable[Any]) -> Any:
+def join_generator(rv: Iterable[Any]) -> Any:
     """What a generator brings, in one piece: text, bytes, or a list of anything else."""
-    items = list(value)
+    items = list(rv)
     if all(isinstance(item, str) for item in items):
         return "".join(items)
     if all(isinstance(item, bytes) for item in items):

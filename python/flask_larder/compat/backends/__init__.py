@@ -8,6 +8,7 @@ from .memcache import MemcachedCache, SASLMemcachedCache, SpreadSASLMemcachedCac
 from .nullcache import NullCache
 from .rediscache import RedisCache, RedisClusterCache, RedisSentinelCache
 from .simplecache import SimpleCache
+from .uwsgicache import UWSGICache
 
 __all__ = [
     "BaseCache",
@@ -22,13 +23,15 @@ __all__ = [
     "SpreadSASLMemcachedCache",
 ]
 
-# Flask-Caching 2.4 and older had a function for each of them, and configurations still name those.
+# Flask-Caching 2.4 and older had a function for each of them, and UWSGICache stood here, and
+# configurations still name them.
 null = NullCache.factory
 simple = SimpleCache.factory
 filesystem = FileSystemCache.factory
 redis = RedisCache.factory
 redissentinel = RedisSentinelCache.factory
 rediscluster = RedisClusterCache.factory
+uwsgi = UWSGICache.factory
 memcached = gaememcached = MemcachedCache.factory
 saslmemcached = SASLMemcachedCache.factory
 spreadsaslmemcached = SpreadSASLMemcachedCache.factory
