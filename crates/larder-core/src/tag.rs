@@ -47,6 +47,17 @@ impl Tag {
         &self.0
     }
 
+    /// Whether it is the tag of a memoized function.
+    ///
+    /// ```
+    /// use larder_core::Tag;
+    ///
+    /// assert!(Tag::function("f").is_function() && !Tag::new("f").is_function());
+    /// ```
+    pub fn is_function(&self) -> bool {
+        self.0.first() == Some(&Self::FUNCTION)
+    }
+
     /// The name, without its space.
     pub fn name(&self) -> &[u8] {
         self.0.get(1..).unwrap_or_default()

@@ -8,6 +8,7 @@
 //! | `flask_cache_!v:<base>`, `!m:`, `!f:` | string | the slot of a base key of another kind: the byte of the kind stands before the colon |
 //! | `flask_cache_!hu:<base>`, `!hv:`, … | hash | the **family** of a base key: its variants and marks |
 //! | `flask_cache_!t<tag>` | string | the **mark** of a tag: the number of its last bump. The tag begins with the byte of its space |
+//! | `flask_cache_!i<tag>` | sorted set | the **index** of the tag of a function: the entries that carry it, by the number of the last purge that their loads had seen |
 //! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor`, three decimal numbers |
 //!
 //! A slot holds an envelope (`docs/FORMAT.md`), that of a key that people chose behind the sign `!`,
@@ -72,6 +73,23 @@ impl Layout {
 
     pub(crate) fn mark(&self, tag: &Tag) -> Vec<u8> {
         self.name(&[&[INNER, b't'], tag.as_bytes()])
+    }
+
+    /// Where the entries with the tag of a function are listed.
+    pub(crate) fn index(&self, tag: &Tag) -> Vec<u8> {
+        self.name(&[&[INNER, b'i'], tag.as_bytes()])
+    }
+
+    /// How a key is listed there.
+    pub(crate) fn member(key: &Key) -> Vec<u8> {
+        let mut member = if key.is_base() {
+            vec![b'b']
+        } else {
+            format!("x{:032x}", key.digest()).into_bytes()
+        };
+        member.push(key.kind() as u8);
+        member.extend_from_slice(key.base());
+        member
     }
 
     pub(crate) fn slot(&self, key: &Key) -> Vec<u8> {
@@ -234,6 +252,7 @@ mod tests {
         assert!(names.insert(layout.record()));
         for base in bases {
             assert!(names.insert(layout.mark(&Tag::new(base))));
+            assert!(names.insert(layout.index(&Tag::function(base))));
             for kind in [Kind::User, Kind::View, Kind::Memoize, Kind::Fragment] {
                 let key = Key::new(kind, base);
                 for name in [layout.slot(&key), layout.family(&key)] {

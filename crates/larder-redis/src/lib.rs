@@ -8,7 +8,7 @@
 //! | put, add | 1; 1 more when somebody else purged what is written since this process last asked, or when `add` finds an entry that is no longer valid |
 //! | count | 1; 1 more where an entry takes the place of a counter that has expired |
 //! | remove, of one key or of many | 1; 1 more when what was removed carries tags |
-//! | bump | 1 |
+//! | bump | 1; of the tag of a function 1 more, and 1 for each 200 entries that carried it |
 //! | remove by prefix or pattern, clear | 1, and 1 for each 1,000 names in the database |
 //!
 //! The first use of a namespace, and of each script, takes one trip more.
@@ -28,6 +28,10 @@
 //! of a *removed key*, evicted within the seconds that a load of this key takes, does not fence that
 //! load. Servers evict what was not used for long, or expires soon; avoid the policies `*-random`
 //! and `volatile-ttl`.
+//!
+//! Entries that carry the tag of a function are listed in an index of that tag, so that a bump of it
+//! gives their room back. An index that the server evicts costs only that: the entries are invalid all
+//! the same, and end in their time. Other tags have none, and cost nothing.
 //!
 //! # Layout
 //!

@@ -20,6 +20,7 @@ pub(crate) struct Scripts {
     pub(crate) fence: Lua,
     pub(crate) clear: Lua,
     pub(crate) prolong: Lua,
+    pub(crate) reclaim: Lua,
 }
 
 macro_rules! lua {
@@ -36,6 +37,7 @@ impl Scripts {
         Self {
             look: lua!("scripts/look.lua"),
             put: Lua::new(concat!(
+                include_str!("scripts/index.lua"),
                 include_str!("scripts/put_fast.lua"),
                 include_str!("scripts/prelude.lua"),
                 include_str!("scripts/put.lua")
@@ -45,6 +47,7 @@ impl Scripts {
             fence: lua!("scripts/fence.lua"),
             clear: lua!("scripts/clear.lua"),
             prolong: Lua::new(include_str!("scripts/prolong.lua")),
+            reclaim: Lua::new(include_str!("scripts/reclaim.lua")),
         }
     }
 }

@@ -1,4 +1,4 @@
--- KEYS: the record, slot, family, the marks of the tags.
+-- KEYS: the record, slot, family, the marks of the tags, the indexes of those of functions.
 -- ARGV: 1 candidate; 2 generation and 3 sequence that the load started under; 4 the field of a
 -- variant, or nothing for a base key; 5 the value; 6 the note of a counter, or nothing; 7 life in
 -- milliseconds, 0 for ever; 8 condition: nothing, 'absent', 'add' for a counter to add to, or the
@@ -22,7 +22,7 @@ local function unpurged()
   local fine = ARGV[2] == generation and seen <= sequence and seen >= floor
   local marks = redis.call('HMGET', family, 'g', 'w', 'x' .. variant)
   fine = fine and known(marks[1]) and (field == '' or (known(marks[2]) and known(marks[3])))
-  for i = 4, #KEYS do
+  for i = 4, last_mark do
     local bumped = redis.call('GET', KEYS[i])
     if not bumped then
       bumped = digits(sequence)
@@ -149,4 +149,5 @@ if field == '' then
 else
   put_variant()
 end
+enlist(life)
 return 'stored'

@@ -18,12 +18,13 @@ if ARGV[8] == '' and redis.call('GET', KEYS[1]) == ARGV[12] then
   else
     short = redis.call('HEXISTS', KEYS[3], field) == 1
   end
-  for i = 4, #KEYS do
+  for i = 4, last_mark do
     short = short and prolonged(KEYS[i], tonumber(ARGV[10]))
   end
   if short and field ~= '' then
     redis.call('HSET', KEYS[3], field, ARGV[5])
     prolonged(KEYS[3], 0)
+    enlist(life)
     return 'stored'
   elseif short then
     if life > 0 then
@@ -31,6 +32,7 @@ if ARGV[8] == '' and redis.call('GET', KEYS[1]) == ARGV[12] then
     else
       redis.call('SET', KEYS[2], ARGV[5])
     end
+    enlist(life)
     return 'stored'
   end
 end

@@ -15,6 +15,8 @@ use crate::transport::{Deadline, Request, Transport};
 /// Values up to this length come back when they are removed, to see whether they could still be
 /// used. What is longer counts as usable.
 const LONGEST: usize = 64 << 10;
+/// How many entries the server removes in one step.
+const RECLAIMED_AT_ONCE: i64 = 200;
 
 /// Whether something usable was removed under a key.
 enum Removed<V> {
@@ -96,9 +98,37 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         let mut keys = vec![self.layout.record()];
         keys.extend(tags.iter().map(|tag| self.layout.mark(tag)));
         let arguments = vec![MARK.to_string().into_bytes()];
-        self.run_for_record(&self.scripts.bump, (&keys, arguments), deadline)
+        let record = self
+            .run_for_record(&self.scripts.bump, (&keys, arguments), deadline)
             .await?;
+        for tag in tags.iter().filter(|tag| tag.is_function()) {
+            // What carries the tag is invalid by now. What a failure leaves here ends by itself, or with
+            // the next bump.
+            let _ = self.reclaim(tag, record.sequence).await;
+        }
         Ok(())
+    }
+
+    /// Gives back the room of the entries that carry a function's tag and were loaded before a bump,
+    /// step by step, so that nobody else waits long for the server.
+    async fn reclaim(&self, tag: &Tag, bumped: u64) -> Result<()> {
+        let keys = [self.layout.index(tag)];
+        loop {
+            let arguments = vec![
+                self.layout.namespace().to_vec(),
+                bumped.to_string().into_bytes(),
+                RECLAIMED_AT_ONCE.to_string().into_bytes(),
+            ];
+            let deadline = self.transport.deadline();
+            let answer = self
+                .run(&self.scripts.reclaim, (&keys, arguments), deadline)
+                .await?;
+            match answer {
+                Answer::Int(count) if count < RECLAIMED_AT_ONCE => return Ok(()),
+                Answer::Int(_) => {}
+                _ => return Err(answer::unexpected("no number")),
+            }
+        }
     }
 
     /// Makes everything invalid, then gives back its room.

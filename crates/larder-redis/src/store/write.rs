@@ -138,6 +138,10 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             self.layout.family(key),
         ];
         keys.extend(meta.tags.iter().map(|tag| self.layout.mark(tag)));
+        let marked = keys.len();
+        let functions = meta.tags.iter().filter(|tag| tag.is_function());
+        keys.extend(functions.map(|tag| self.layout.index(tag)));
+        let indexes = keys.len() - marked;
         let (condition, add) = match condition {
             Condition::None => (Vec::new(), 0),
             Condition::Absent => (b"absent".to_vec(), 0),
@@ -158,6 +162,8 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             number(MARK),
             number(now.as_millis()),
             Record::text(fence),
+            number(indexes as u64),
+            Layout::member(key),
         ];
         let answer = self
             .run(&self.scripts.put, (&keys, arguments), deadline)

@@ -4,6 +4,7 @@ mod conformance;
 mod contract;
 mod counters;
 mod faults;
+mod indexes;
 mod purges;
 mod server;
 mod strangers;
