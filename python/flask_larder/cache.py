@@ -8,8 +8,8 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from werkzeug.utils import import_string
 
@@ -25,11 +25,13 @@ from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from .outcomes import Outcomes
 from .statistics import report
 from .steps import run
+from .warming import Warmed, Warmer, note
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from .invalidating import Holder
+    from .wrappers import Memoized
 
 
 def _tell(
@@ -239,11 +241,13 @@ class Cache(Decorating):
             decorated.stats.count_pass(outcome[1])
             self._warn_uncodable(decorated, outcome[1])
         self._outcomes.miss(decorated, key, outcome)
+        note(decorated, key, outcome[0] == "stored", outcome[1] or outcome[0])
 
     def _note_pass(self, decorated: Decorated, reason: str) -> None:
         decorated.stats.count_pass(reason)
         self._warn_uncodable(decorated, reason)
         self._outcomes.bypass(decorated, reason)
+        note(decorated, None, False, reason)
 
     def _warn_uncodable(self, decorated: Decorated, reason: str) -> None:
         """Says once what keeps a function from being cached at all."""
@@ -267,6 +271,37 @@ class Cache(Decorating):
             # An outage is one piece of news, however many requests meet it.
             self._quiet_until = time.monotonic() + 10
             self._log.warning("the store failed (%d times so far): %s", count, detail)
+
+    # Filling it.
+
+    @overload
+    def warm(  # pyright: ignore[reportOverlappingOverload]
+        self, f: Memoized[..., Coroutine[Any, Any, Any]], /, *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, Warmed]: ...
+
+    @overload
+    def warm(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Warmed: ...
+
+    def warm(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Loads and stores what a view or function answers, whatever is stored already.
+
+            cache.warm(product, product_id=7)
+            cache.warm(products, query={"page": 2}, base_url="https://shop.example")
+            cache.warm(price, 7, currency="EUR")
+
+        A view is asked by a GET through the application, hooks included, at the URL of its arguments;
+        `query`, `headers` and `base_url` say what else is in its key. The host is: without `base_url`
+        it is SERVER_NAME, or localhost. What views call is asked in such a request, a memoized function
+        in an application context. Without a current application it is the cache's only one.
+
+        Returns a `Warmed`: true if something was stored, else with the `reason`. A memoized coroutine
+        function is warmed by a coroutine, to be awaited; a view that is one by a call as any other.
+        What the function raises is raised here, unless something stored can stand in; of a view, the
+        application's error handlers see it.
+        Raises a TypeError for what this cache did not decorate, a ValueError where no URL leads to a
+        view, and a RuntimeError where several applications are meant.
+        """
+        return Warmer(self, f).warm(args, kwargs)
 
     # Looking at it.
 

@@ -36,6 +36,11 @@ class Outcomes:
         """Remembers what the application wants."""
         self._asked[app] = config["CACHE_STATUS_HEADERS"]
 
+    @property
+    def applications(self) -> int:
+        """How many applications the cache serves."""
+        return len(self._asked)
+
     def wanted(self, app: Any) -> bool:
         """Whether the answers of this application get the headers."""
         asked = self._asked.get(app)

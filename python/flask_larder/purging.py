@@ -10,6 +10,7 @@ from flask import current_app
 
 from .decorated import DECORATED
 from .direct import Direct
+from .endpoints import endpoints_of
 from .functions import Function
 
 if TYPE_CHECKING:
@@ -38,12 +39,7 @@ class Purging(Direct):
 
         from flask import url_for
 
-        functions = current_app.view_functions
-        endpoints = [
-            endpoint
-            for endpoint, function in functions.items()
-            if function is f or getattr(function, "__wrapped__", None) is f
-        ]
+        endpoints = endpoints_of(current_app, f)
         name = getattr(f, "__name__", "")
         return unquote(url_for(endpoints[0] if endpoints else name, _external=False, **view))
 
