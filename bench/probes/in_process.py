@@ -115,15 +115,17 @@ def memoized() -> list[Row]:
 def drop_in() -> list[Row]:
     """The dialect for code that was written for Flask-Caching, with its keys and its rules."""
     calls = {
-        "`@cached` hit, view returns a str": ("view()", "text", "/text"),
-        "`@cached(query_string=True)` hit": ("view()", "query", "/query?b=2&a=1"),
-        "`@cached` hit, view returns a Response": ("view()", "response", "/response"),
-        "memoize hit, 0 arguments": ("f()", "none", "/text"),
-        "memoize hit, 5 arguments": (f"f({ARGUMENTS})", "five", "/text"),
-        "memoize hit of a method": ("f.price('EUR')", "product", "/text"),
+        "`@cached` hit, view returns a str": ("view()", "text", "/text", 15),
+        "`@cached(query_string=True)` hit": ("view()", "query", "/query?b=2&a=1", 15),
+        "`@cached` hit, view returns a Response": ("view()", "response", "/response", 15),
+        "memoize hit, 0 arguments": ("f()", "none", "/text", 20),
+        "memoize hit, 1 argument": ("f(7)", "one", "/text", 20),
+        "memoize hit, 5 arguments": (f"f({ARGUMENTS})", "five", "/text", 40),
+        "memoize hit, a dict of 50": ("f()", "fifty", "/text", 15),
+        "memoize hit of a method": ("f.price('EUR')", "product", "/text", 15),
     }
     rows = []
-    for title, (statement, name, path) in calls.items():
+    for title, (statement, name, path, ratio) in calls.items():
         contestants = [
             Contestant(
                 owner,
@@ -133,7 +135,7 @@ def drop_in() -> list[Row]:
             )
             for owner, site in {**SITES, OURS: DROP_IN}.items()
         ]
-        rows.append(Row("compat", f"compat: {title}", contestants))
+        rows.append(Row("compat", f"compat: {title}", contestants, Mark(FC, ratio)))
     return rows
 
 

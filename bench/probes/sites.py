@@ -93,6 +93,11 @@ class Site:
             self._ran("five")
             return a
 
+        @memoize()
+        def fifty() -> dict[str, str]:
+            self._ran("fifty")
+            return {f"key {number}": f"value {number}" for number in range(50)}
+
         class Product:
             """Known by its number, so that its methods can be memoized."""
 
@@ -107,7 +112,13 @@ class Site:
         # Found under its name in its module, as the classes of an application are.
         Product.__qualname__ = f"Product{id(self)}"
         globals()[Product.__qualname__] = Product
-        return {"none": none, "one": one, "five": five, "product": Product()}
+        return {
+            "none": none,
+            "one": one,
+            "five": five,
+            "fifty": fifty,
+            "product": Product(),
+        }
 
     def inside(self, path: str) -> contextvars.Context:
         """A context with a request for `path` pushed."""

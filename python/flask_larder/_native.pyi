@@ -1,12 +1,19 @@
 """The engine of Larder for Python. What each name promises stands at its source, `python/src`."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeAlias, final
 
 from flask import Request
 
 _Stored = tuple[Literal["stored", "fenced", "refused"], str | None, int]
 _OnEvent = Callable[[str, str | None, str], object]
+_Rule: TypeAlias = (
+    Signature
+    | ViewKey
+    | ClassicCall
+    | ClassicView
+    | Callable[[tuple[Any, ...], dict[str, Any]], Key]
+)
 
 @final
 class Answer:
@@ -120,9 +127,7 @@ class RedisSpace:
 class CachedFunction:
     """A function whose answers are cached."""
 
-    def __new__(
-        cls, answer: Callable[[tuple[Any, ...], dict[str, Any]], Any]
-    ) -> CachedFunction: ...
+    def __new__(cls, answer: Callable[..., Any]) -> CachedFunction: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __get__(self, instance: object, _owner: type | None = None, /) -> Any: ...
     def __reduce__(self) -> str: ...
@@ -130,10 +135,12 @@ class CachedFunction:
     def arm(
         self,
         engine: Engine,
+        cache: Any,
         app: Any,
-        rule: Signature | ViewKey,
+        rule: _Rule,
         stats: FunctionStats,
         respond: Callable[[Any], Any],
+        watched: Sequence[tuple[dict[Any, Any], Any, Any]] = ...,
     ) -> bool: ...
     def disarm(self) -> None: ...
 
@@ -206,6 +213,41 @@ class ViewKey:
         identity: str | None = None,
     ) -> ViewKey: ...
     def key(self, request: Request, base: str | None = None) -> Key: ...
+
+@final
+class ClassicCall:
+    """How the calls of a function become Flask-Caching's keys."""
+
+    def __new__(
+        cls,
+        name: str,
+        parameters: Sequence[tuple[str, int, bool, Any]],
+        *,
+        method: Callable[..., Any],
+        ignored: Sequence[str] = ...,
+        bound: Any = None,
+        make_name: Callable[[str], Any] | None = None,
+        source: bytes = ...,
+    ) -> ClassicCall: ...
+    @property
+    def namespace(self) -> str: ...
+    def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str | None]: ...
+
+@final
+class ClassicView:
+    """How the requests of a view become Flask-Caching's keys."""
+
+    def __new__(
+        cls,
+        prefix: str | Callable[..., Any],
+        *,
+        whole: bool = False,
+        method: Callable[..., Any] | None = None,
+        source: bytes = ...,
+        suffix: str = ...,
+        inputs: ViewKey | None = None,
+    ) -> ClassicView: ...
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None: ...
 
 @final
 class FunctionStats:

@@ -67,6 +67,8 @@ class Cache(Decorating):
     """
 
     dialect: Dialect = SAFE
+    # The attributes that have a say in how calls are answered, and may be assigned at any time.
+    _noticed = frozenset(("app", "hash_method", "source_check", "enable_signals"))
     # What fragments are answered by in this dialect.
     fragment_class = Fragment
 
@@ -95,6 +97,19 @@ class Cache(Decorating):
         self._view_starts: tuple[str, ...] | None = None
         if app is not None:
             self.init_app(app, config)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self._notice(name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._notice(name)
+
+    def _notice(self, name: str) -> None:
+        # What is answered natively must take notice of whatever people change here.
+        if name in self._noticed and "_decorated" in vars(self):
+            self._disarm()
 
     # Configuration.
 

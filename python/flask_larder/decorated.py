@@ -197,7 +197,7 @@ class Decorated:
         plan = self.plan() if self.cache._may_arm(app) else None
         if plan is not None:
             self._armed = (engine, app)
-            self.wrapper.arm(engine, app, plan[0], self.stats, plan[1])
+            self.wrapper.arm(engine, self.cache, app, plan[0], self.stats, plan[1])
 
     # The algorithm.
 

@@ -49,11 +49,15 @@ class Function(Decorated):
         self.receiver = first if first in ("self", "cls") else None
         self._parameters = signature.parameters.values()
         self._rule: Signature | None = None
+        # The digest of the source that the rule has in its keys.
+        self._salt: str | None = None
 
     @property
     def rule(self) -> Signature:
-        """How calls become keys; made when it is first needed, for the cache is configured by then."""
-        if self._rule is None:
+        """How calls become keys; made when it is first needed, for the cache is configured by then,
+        and again when the source is to be part of the keys, or no longer."""
+        salt = source_of(self, self.options.source_check)
+        if self._rule is None or salt != self._salt:
             name = self.name
             if self.options.make_name is not None:
                 name = self.options.make_name(name)
@@ -65,8 +69,9 @@ class Function(Decorated):
                 ],
                 ignored=list(self.options.args_to_ignore),
                 receiver=self.receiver is not None,
-                salt=source_of(self, self.options.source_check),
+                salt=salt,
             )
+            self._salt = salt
         return self._rule
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:

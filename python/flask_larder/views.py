@@ -19,7 +19,7 @@ from .durations import lifetime
 from .rebuilt import rebuilt_request
 from .responses import CachedResponse, page_of, respond, responder, status_of, whole
 from .signals import cache_view_hit, cache_view_miss
-from .source import source_of
+from .source import is_asked, source_of
 from .vary import Inputs
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class View(Decorated):
     def plan(self) -> tuple[ViewKey, Callable[[Page], Response]] | None:
         options = self.options
         custom = self.custom_key or options.response_hit_indication
-        source = options.source_check or self.cache.source_check
+        source = is_asked(self, options.source_check)
         if custom or source or not self.cache.dialect.careful:
             return None
         return self.rule, responder(self.cache._app())

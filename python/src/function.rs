@@ -2,49 +2,26 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use larder_core::store::Memory;
-use larder_core::{Clock, Entry, Freshness};
-use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
-use crate::context::{current_app, current_request};
 use crate::engine::Engine;
-use crate::respond::Responder;
-use crate::signature::{NoKey, Signature};
+use crate::plan::{Looked, Plan, Rule, Watched};
 use crate::stats::FunctionStats;
-use crate::value::{Page, PyValue};
-use crate::view::{ViewKey, environ_of};
 
 /// A function whose answers are cached.
 ///
 /// Everything that is not a plain hit in memory goes to `answer(args, kwargs)`, which is Python and
-/// knows all the rules. A plan, given by `arm`, says when a hit may be answered here.
+/// knows all the rules. A plan, given by `arm`, says when a hit may be answered here. Where that took
+/// people's own code, a third argument is what came of it: the key, or an exception.
 #[pyclass(frozen, dict, weakref, module = "flask_larder._native")]
 pub struct CachedFunction {
     answer: Py<PyAny>,
     plan: Mutex<Option<Arc<Plan>>>,
     make_cache_key: Mutex<Option<Py<PyAny>>>,
-}
-
-/// When a hit may be answered without asking Python, and how.
-struct Plan {
-    memory: Memory<PyValue>,
-    clock: Arc<dyn Clock>,
-    /// The application that the store belongs to.
-    app: Py<PyAny>,
-    rule: Rule,
-    stats: Py<FunctionStats>,
-    /// Makes a response of a stored page.
-    respond: Py<PyAny>,
-}
-
-enum Rule {
-    Function(Py<Signature>),
-    View(Py<ViewKey>),
 }
 
 #[pymethods]
@@ -70,13 +47,16 @@ impl CachedFunction {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(plan) = plan
-            && let Some(value) = plan.hit(py, args, kwargs)?
-        {
-            return Ok(value);
-        }
+        let made = match plan.map(|plan| plan.look(py, args, kwargs)).transpose()? {
+            Some(Looked::Hit(value)) => return Ok(value),
+            Some(Looked::Made(made)) => Some(made),
+            Some(Looked::Nothing) | None => None,
+        };
         let kwargs = kwargs.cloned().unwrap_or_else(|| PyDict::new(py));
-        self.answer.bind(py).call1((args, kwargs))
+        match made {
+            None => self.answer.bind(py).call1((args, kwargs)),
+            Some(made) => self.answer.bind(py).call1((args, kwargs, made)),
+        }
     }
 
     fn __get__<'py>(
@@ -157,8 +137,10 @@ impl CachedFunction {
         Ok(format!("<cached function {name}>"))
     }
 
-    /// Lets hits of `rule` (a `Signature` or a `ViewKey`) in `engine` be answered without Python, for
-    /// callers in the context of `app`. Answers whether that is possible: it is for a memory store.
+    /// Lets hits of `rule` in `engine` be answered without Python, for callers in the context of
+    /// `app`, and as long as what `watched` names is where it is: members of dicts, each with the very
+    /// object that is expected there. Answers whether that is possible: it is for a memory store.
+    #[pyo3(signature = (engine, cache, app, rule, stats, respond, watched=Vec::new()))]
     #[expect(
         clippy::too_many_arguments,
         reason = "one call for each function and store"
@@ -166,27 +148,23 @@ impl CachedFunction {
     fn arm(
         &self,
         engine: &Engine,
+        cache: Py<PyAny>,
         app: Py<PyAny>,
         rule: &Bound<'_, PyAny>,
         stats: Py<FunctionStats>,
         respond: Py<PyAny>,
+        watched: Vec<Watched>,
     ) -> PyResult<bool> {
         let Some(memory) = engine.cache.store().as_memory() else {
             return Ok(false);
         };
-        let rule = if let Ok(signature) = rule.cast::<Signature>() {
-            Rule::Function(signature.clone().unbind())
-        } else if let Ok(view) = rule.cast::<ViewKey>() {
-            Rule::View(view.clone().unbind())
-        } else {
-            return Err(PyTypeError::new_err("rule is a Signature or a ViewKey"));
-        };
-        let clock = Arc::clone(engine.cache.clock());
         let plan = Plan {
             memory: memory.clone(),
-            clock,
+            clock: Arc::clone(engine.cache.clock()),
             app,
-            rule,
+            cache,
+            watched,
+            rule: Rule::of(rule)?,
             stats,
             respond,
         };
@@ -207,75 +185,4 @@ impl CachedFunction {
         drop(place);
         drop(old);
     }
-}
-
-impl Plan {
-    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.app)?;
-        visit.call(&self.stats)?;
-        visit.call(&self.respond)?;
-        match &self.rule {
-            Rule::Function(signature) => visit.call(signature),
-            Rule::View(view) => visit.call(view),
-        }
-    }
-
-    /// The answer to a call, if it is a plain hit.
-    fn hit<'py>(
-        &self,
-        py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let stats = self.stats.get();
-        let started = stats.start();
-        if current_app(py)?.is_some_and(|app| !app.is(&self.app)) {
-            return Ok(None);
-        }
-        let key = match &self.rule {
-            Rule::Function(signature) => match signature.get().key(py, args, kwargs) {
-                Ok(key) => key,
-                Err(NoKey::Raised(error)) => return Err(error),
-                Err(_) => return Ok(None),
-            },
-            Rule::View(view) => {
-                let Some(request) = current_request(py)? else {
-                    return Ok(None);
-                };
-                let environ = environ_of(&request)?;
-                if !may_be_cached(&environ)? {
-                    return Ok(None);
-                }
-                view.get().key_in(&request, &environ, None)?
-            }
-        };
-        let Some(entry) = self.fresh(&key) else {
-            return Ok(None);
-        };
-        let value = entry.value.give(py)?;
-        stats.hit(entry.meta.cost, started);
-        let Ok(page) = value.cast_exact::<Page>() else {
-            return Ok(Some(value));
-        };
-        match self.respond.bind(py).cast_exact::<Responder>() {
-            Ok(responder) => responder.get().respond(page).map(Some),
-            Err(_) => self.respond.bind(py).call1((page,)).map(Some),
-        }
-    }
-
-    fn fresh(&self, key: &larder_core::Key) -> Option<Arc<Entry<PyValue>>> {
-        let entry = self.memory.read(key)?;
-        (entry.meta.freshness(self.clock.now()) == Freshness::Fresh).then_some(entry)
-    }
-}
-
-/// Whether answers to this request come from the cache without a closer look: GET or HEAD, and no
-/// credentials.
-fn may_be_cached(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
-    let py = environ.py();
-    let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else {
-        return Ok(false);
-    };
-    let safe = matches!(method.cast::<PyString>()?.to_str()?, "GET" | "HEAD");
-    Ok(safe && !environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?)
 }

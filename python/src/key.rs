@@ -76,11 +76,15 @@ pub(crate) fn named(text: &Bound<'_, PyAny>) -> PyResult<larder_core::Key> {
     if let Ok(key) = text.cast::<Key>() {
         return Ok(key.get().0.clone());
     }
-    let bytes = bytes_of(text)?;
-    Ok(match bytes.strip_prefix(MEMOIZE) {
+    Ok(named_bytes(&bytes_of(text)?))
+}
+
+/// The engine's key that these bytes name.
+pub(crate) fn named_bytes(bytes: &[u8]) -> larder_core::Key {
+    match bytes.strip_prefix(MEMOIZE) {
         Some(call) => larder_core::Key::new(Kind::Memoize, call),
-        None => larder_core::Key::new(Kind::User, &*bytes),
-    })
+        None => larder_core::Key::new(Kind::User, bytes),
+    }
 }
 
 /// What people see of a key.

@@ -6,13 +6,18 @@
 
 mod answer;
 mod arguments;
+mod classic;
+mod classic_view;
 mod clock;
 mod codec;
 mod context;
 mod engine;
 mod function;
+mod hashing;
 mod key;
+mod plan;
 mod policy;
+mod query;
 mod redis;
 mod respond;
 mod signature;
@@ -28,6 +33,8 @@ use pyo3::prelude::*;
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<answer::Answer>()?;
     m.add_class::<answer::Permit>()?;
+    m.add_class::<classic::ClassicCall>()?;
+    m.add_class::<classic_view::ClassicView>()?;
     m.add_class::<engine::Engine>()?;
     m.add_class::<function::CachedFunction>()?;
     m.add_class::<key::Key>()?;

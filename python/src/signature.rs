@@ -60,10 +60,10 @@ impl From<PyErr> for NoKey {
 
 /// What Python says of a parameter: its name, its kind as in `inspect.Parameter`, whether it has a
 /// default, and the default.
-type Described<'py> = (Bound<'py, PyString>, u8, bool, Bound<'py, PyAny>);
+pub(crate) type Described<'py> = (Bound<'py, PyString>, u8, bool, Bound<'py, PyAny>);
 
-const POSITIONAL_ONLY: u8 = 0;
-const EITHER: u8 = 1;
+pub(crate) const POSITIONAL_ONLY: u8 = 0;
+pub(crate) const EITHER: u8 = 1;
 const MORE_POSITIONS: u8 = 2;
 const KEYWORD_ONLY: u8 = 3;
 

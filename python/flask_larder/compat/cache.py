@@ -22,7 +22,6 @@ from .._native import Answer, CachedFunction, Engine, Key, Page
 from ..cache import Cache as SafeCache
 from ..decorated import Decorated
 from ..dialect import COMPAT
-from ..functions import FunctionOptions
 from ..responses import respond
 from ..statistics import report
 from ..steps import run
@@ -33,7 +32,8 @@ from .backends.simplecache import METHODS, SimpleCache
 from .building import backend_of, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
-from .quick import Answered
+from .memoizing import KEY_HOOKS, Memoizing
+from .quick import Answered, made_before
 from .views import CompatView, base_tag
 
 if TYPE_CHECKING:
@@ -42,10 +42,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_NOTICED = METHODS | {"hash_method", "source_check", "enable_signals"}
 
-
-class Cache(SafeCache):
+class Cache(Memoizing):
     """A cache for Flask applications, as Flask-Caching 2.5.1 has it.
 
     >>> from flask import Flask
@@ -64,6 +62,9 @@ class Cache(SafeCache):
     fragment_class = CompatFragment
     serializer: Any = None
     app: Any
+    _noticed = Memoizing._noticed | METHODS | KEY_HOOKS
+    # Counts what might change how calls are answered, for those who are about to rely on it.
+    _changes = 0
 
     cached = older.in_either_order(older.CACHED)(SafeCache.cached)
     memoize = older.in_either_order(older.MEMOIZE)(SafeCache.memoize)
@@ -118,16 +119,9 @@ class Cache(SafeCache):
         replaced = vars(self).keys() & METHODS or vars(backend).keys() & METHODS
         return bool(replaced) or _overrides(type(self)) or _overrides_store(type(backend))
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        # What is answered at once must take notice of whatever people change here.
-        if name in _NOTICED and "_decorated" in vars(self):
-            self._disarm()
-
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        if name in _NOTICED:
-            self._disarm()
+    def _disarm(self) -> None:
+        self._changes += 1
+        super()._disarm()
 
     # Direct use.
 
@@ -153,7 +147,7 @@ class Cache(SafeCache):
 
     def unlink(self, *keys: Any) -> Any:
         """As `delete_many`, on a store that has a cheaper way in its own words."""
-        if getattr(type(self.cache), "unlink", None) is own.Backend.unlink:
+        if getattr(self.cache.__class__, "unlink", None) is own.Backend.unlink:
             return self.delete_many(*keys)
         return super().unlink(*keys)
 
@@ -184,8 +178,8 @@ class Cache(SafeCache):
         assert isinstance(decorated, CompatView | CompatFunction)
         keeps_none = decorated.keeps_none
 
-        def answer(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answered:
-            return Answered(decorated.answer(args, kwargs, load))
+        def answer(args: tuple[Any, ...], kwargs: dict[str, Any], made: Any = None) -> Answered:
+            return Answered(run(decorated.steps(args, kwargs, made_before(made)), load))
 
         native: Any = CachedFunction(answer)
         decorated._native = native
@@ -228,145 +222,6 @@ class Cache(SafeCache):
             self.delete(utils.make_template_fragment_key(name, [str(value) for value in vary]))
             return caller()
         return super()._render_fragment(timeout, name, vary, caller)
-
-    # Keys and versions of memoized functions.
-
-    def _memoize_make_cache_key(
-        self,
-        make_name: Callable[..., str] | None = None,
-        timeout: Any = None,
-        forced_update: Any = None,
-        hash_method: Callable[..., Any] | None = None,
-        source_check: bool | None = None,
-        args_to_ignore: list[str] | None = None,
-    ) -> Callable[..., str]:
-        """What makes the key of a memoized call; `timeout` and `forced_update` are of older versions
-        and have no effect."""
-        del timeout, forced_update
-        ignored = args_to_ignore or ()
-        known = utils.Digests()
-
-        def digest_of(f: Callable[..., Any], args: Any, kwargs: Any, method: Any) -> str:
-            name, _ = utils.function_namespace(f, args)
-            bound, rest = utils.bound_arguments(f, args, kwargs, ignored)
-            asked = self.source_check if source_check is None else source_check
-            if callable(make_name):
-                name = make_name(name)
-            source = utils.source_bytes(f, asked)
-            return utils.memoize_digest(method, name, str(bound) + str(rest), source)
-
-        def make_cache_key(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
-            method = hash_method or self.hash_method
-            # Neither a name nor a source that is asked for each time can be known in advance.
-            fixed = make_name is None and not source_check and not self.source_check
-            spot = utils.spot_of(f, method, args, kwargs) if fixed else None
-            found = None if spot is None else known.get(spot)
-            if found is None:
-                digest = digest_of(f, args, kwargs, method)
-                found = digest, self._version_keys(f, args, ignored)
-                if spot is not None:
-                    known.put(spot, found)
-            return found[0] + "".join(self._versions(found[1]))
-
-        return make_cache_key
-
-    def _key_maker(self, options: FunctionOptions) -> Callable[..., str]:
-        given = {
-            "make_name": options.make_name,
-            "hash_method": options.hash_method,
-            "source_check": options.source_check,
-            "args_to_ignore": options.args_to_ignore,
-        }
-        # A subclass may have been written for a version with other parameters.
-        make = self._memoize_make_cache_key
-        known = inspect.signature(make).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-            given = {name: value for name, value in given.items() if name in known}
-        return make(**given)
-
-    def _memoize_kwargs_to_args(
-        self, f: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of a call as the key has them."""
-        ignored = kwargs.pop("args_to_ignore", None) or ()
-        return utils.bound_arguments(f, args, kwargs, ignored)
-
-    def _memvname(self, funcname: str) -> str:
-        """Where the version of a function is stored."""
-        return utils.version_key(funcname)
-
-    def _version_keys(
-        self, f: Callable[..., Any], args: tuple[Any, ...], ignored: Any = ()
-    ) -> list[str]:
-        name, of_instance = utils.function_namespace(f, args)
-        keys = [self._memvname(name)]
-        if of_instance is not None and "self" not in (ignored or ()):
-            keys.append(self._memvname(of_instance))
-        return keys
-
-    def _versions(self, keys: list[str]) -> list[str]:
-        """The versions under `keys`; those that are not there are made up and stored."""
-        found = self.get_many(*keys)
-        if None not in found:
-            return found
-        made = {
-            key: utils.fresh_version()
-            for key, version in zip(keys, found, strict=True)
-            if version is None
-        }
-        if self._is_classic():
-            if made:
-                self.set_many(made, timeout=utils.VERSION_TIMEOUT)
-        else:
-            made = {key: self._settled(key, version) for key, version in made.items()}
-        return [
-            made[key] if version is None else version
-            for key, version in zip(keys, found, strict=True)
-        ]
-
-    def _settled(self, key: str, version: str) -> str:
-        """The version that holds where several callers make one up at the same time.
-
-        With one for each of them, each would load for itself.
-        """
-        if self.add(key, version, timeout=utils.VERSION_TIMEOUT):
-            return version
-        there: str | None = self.get(key)
-        return there or version
-
-    # Invalidation.
-
-    def delete_memoized(self, f: Any, *args: Any, **kwargs: Any) -> None:
-        """Removes what a memoized function answered: for these arguments, or altogether.
-
-        Of a bound method without arguments, what it answered for that instance.
-        """
-        if not callable(f):
-            kind = type(f).__name__
-            raise TypeError(f"delete_memoized takes a memoized function, not {kind}")
-        if not args and not kwargs:
-            if self._is_classic():
-                # Nothing comes of it; those who follow the calls of a store find it in its place.
-                self.get_many(*self._version_keys(f, ()))
-            key = self._forgettable(f)
-            self.set_many({key: utils.fresh_version()}, timeout=utils.VERSION_TIMEOUT)
-            return
-        target: Any = f
-        plain = target.uncached
-        args = _with_receiver(target, plain, args)
-        self.delete(target.make_cache_key(plain, *args, **kwargs))
-
-    def delete_memoized_verhash(self, f: Any, *_ignored: Any) -> None:
-        """Removes the version of a memoized function, and with it everything that it answered."""
-        if not callable(f):
-            kind = type(f).__name__
-            raise TypeError(f"delete_memoized_verhash takes a memoized function, not {kind}")
-        self.delete_many(self._forgettable(f))
-
-    def _forgettable(self, f: Callable[..., Any]) -> str:
-        """The version that must change for everything that `f` means to be forgotten."""
-        name, of_instance = utils.function_namespace(f)
-        return self._memvname(name if of_instance is None else of_instance)
 
     # What the decorated functions ask of their cache.
 
@@ -435,21 +290,3 @@ _DIGEST = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0
 
 def _is_by_query(key: str, base: str) -> bool:
     return key.startswith(base) and _DIGEST.fullmatch(key, len(base)) is not None
-
-
-def _with_receiver(f: Any, plain: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a call of `plain`, with the instance or the class that `f` is bound to."""
-    first = next(iter(utils.parameters(plain)), None)
-    receiver = getattr(f, "__self__", None)
-    name = f.__qualname__
-    if inspect.isclass(receiver):
-        if not args or args[0] is not receiver:
-            raise ValueError(f"{name} is a class method: pass {receiver.__name__} first")
-        return args
-    if first is None or first.name != "self":
-        return args
-    if receiver is not None:
-        return args if args and args[0] is receiver else (receiver, *args)
-    if not args:
-        raise ValueError(f"{name} is a method: pass the instance first")
-    return args

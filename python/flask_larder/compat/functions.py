@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._native import Key, Policy
+from .._native import ClassicCall, Key, Policy
 from ..decorated import Decorated
 from ..functions import Function, FunctionOptions
 from ..steps import Steps
 from . import utils
 from .gates import ClassicGate, OwnGate
+from .memoizing import KEY_HOOKS, KeyMaker
 from .quick import Quick
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ class CompatFunction(Quick, Function):
         windows = self.options.windows
         if windows.stale or windows.stale_on_error:
             timeout = utils.VERSION_TIMEOUT
-        keys = self.cache._version_keys(self.function, args, self.options.args_to_ignore)
-        found = zip(keys, self.cache.get_many(*keys), strict=True)
-        versions = {key: version or utils.fresh_version() for key, version in found}
-        self.cache.set_many(versions, timeout=timeout)
+        ignored = self.options.args_to_ignore
+        self.cache._prolong_versions(self.function, args, ignored, timeout)
 
-    def plan(self) -> None:
-        return None
+    def native_rule(self) -> ClassicCall | None:
+        cache, make = self.cache, self._make_key
+        if not isinstance(make, KeyMaker) or make.cache is not cache or self.options.values:
+            return None
+        hooked = any(cache._replaces(name) for name in KEY_HOOKS)
+        return None if hooked else make.rule(self.function)

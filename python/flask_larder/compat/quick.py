@@ -1,4 +1,4 @@
-"""Plain hits on Larder's own stores, without the steps that only other calls need.
+"""Plain hits on Larder's own memory store, answered natively.
 
 A call is plain when nobody is asked before or after the lookup: no callables, no signals, no headers
 that tell of it. What is found then is what the steps would have found; whatever is not found goes
@@ -10,15 +10,12 @@ through the steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import _native
-from .._native import CachedFunction, Key, ViewKey
+from .._native import CachedFunction, ClassicCall, ClassicView
 from ..decorated import Decorated
 from ..responses import responder
-from ..steps import Steps, run
 from .gates import OwnGate
 
 if TYPE_CHECKING:
@@ -35,14 +32,13 @@ class Answered:
 
 
 class Quick(Decorated):
-    """A decorated function whose plain hits are answered at once."""
+    """A decorated function whose plain hits are answered natively."""
 
     cache: Cache
     keeps_none: bool
     # The engine and the application of the last call that could have been a plain hit.
     _quick: tuple[Any, Any] | None = None
     _native: CachedFunction | None = None
-    _load_seconds = 0.0
 
     def own_name(self) -> str:
         try:
@@ -52,66 +48,59 @@ class Quick(Decorated):
             kind = type(self.function)
             return f"{kind.__module__}.{kind.__qualname__}"
 
-    def native_rule(self) -> ViewKey | None:
+    def native_rule(self) -> ClassicCall | ClassicView | None:
         """What makes the key without Python, where that is possible."""
         return None
 
-    def armed(self, engine: Any) -> None:
-        if not isinstance(engine, OwnGate) or engine.blocks:
-            return
-        app = self.cache._app()
-        quick = (engine.engine, app)
-        if self._quick == quick:
-            return
+    def asks_on_hits(self) -> bool:
+        """Whether more than the key has to be asked for when a stored value is served."""
         options = self.options
-        asked = options.unless or options.forced_update or options.is_stale
-        if asked is not None or not self.cache._may_arm(app):
+        return (options.unless or options.forced_update or options.is_stale) is not None
+
+    def armed(self, engine: Any) -> None:
+        if self._native is None or not isinstance(engine, OwnGate) or engine.blocks:
             return
-        rule = self.native_rule()
-        if rule is not None and self._native is not None:
-            self._native.arm(engine.engine, app, rule, self.stats, responder(app))
+        cache, app = self.cache, self.cache._app()
+        quick = (engine.engine, app)
+        if self._quick == quick or self.asks_on_hits():
+            return
+        # Whoever changes something from here on finds this function armed, and disarms it; what was
+        # changed before is seen here.
+        changes = cache._changes
+        here = not cache._is_classic() and cache._engine() is engine.engine
+        if not here or cache.app.debug or not cache._may_arm(app):
+            return
+        rule, respond = self.native_rule() or self.key, responder(app)
+        watched = _watched(cache, app)
+        self._native.arm(engine.engine, cache, app, rule, self.stats, respond, watched)
         self._quick = quick
+        if cache._changes != changes:
+            self.disarm()
 
     def disarm(self) -> None:
         self._quick = None
         if self._native is not None:
             self._native.disarm()
 
-    def store(self, call: Any, permit: Any, value: Any, seconds: float) -> Steps:
-        """As its base, and the time is noted that a hit saves."""
-        self._load_seconds = seconds
-        return super().store(call, permit, value, seconds)
 
-    def answer(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], load: Callable[..., Any]
-    ) -> Any:
-        """The answer to a call: a plain hit at once, everything else by the steps."""
-        quick = self._quick
-        if quick is None or self.assigned_key() is not None:
-            return run(self.steps(args, kwargs), load)
-        app = _native.current_app()
-        if app is not None and app is not quick[1]:
-            return run(self.steps(args, kwargs), load)
-        # People's own key functions are called once for each call: the steps are given what was
-        # made here, be it a key or an error, and know what is to be done about that.
-        try:
-            key = self.key(args, kwargs)
-        except Exception as error:
-            return run(self.steps(args, kwargs, partial(_again, error)), load)
-        found = self._stored(quick[0], key)
-        if found is None or (found[0] is None and not self.keeps_none):
-            return run(self.steps(args, kwargs, lambda: key), load)
-        self.stats.count_hit("fresh", self._load_seconds, 0.0)
-        self.served()
-        return self.outgoing(found[0])
-
-    def _stored(self, engine: Any, key: Key) -> Any:
-        try:
-            return engine.get(key)
-        except Exception:
-            # The steps meet the same error.
-            return None
+def _watched(cache: Cache, app: Any) -> list[tuple[dict[Any, Any], Any, Any]]:
+    """What nobody tells of when it is exchanged, with what is there now: the store, and debug."""
+    registry = app.extensions["cache"]
+    apps = [app] if app is cache.app else [app, cache.app]
+    return [
+        (app.extensions, "cache", registry),
+        (registry, cache, registry[cache]),
+        *((each.config, "DEBUG", each.config["DEBUG"]) for each in apps),
+    ]
 
 
-def _again(error: Exception) -> Key:
-    raise error
+def made_before(made: Any) -> Any:
+    """What gives `Decorated.steps` a key that was made for the call already, or the error of making
+    it: people's own key functions are called once for each call."""
+    return None if made is None else partial(_again, made)
+
+
+def _again(made: Any) -> Any:
+    if isinstance(made, Exception):
+        raise made
+    return made

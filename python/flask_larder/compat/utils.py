@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
-from types import FunctionType
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -214,49 +213,3 @@ def fresh_version() -> str:
 def version_key(name: str) -> str:
     """Where the version of a namespace is stored."""
     return name + "_memver"
-
-
-def source_bytes(f: Callable[..., Any], asked: bool) -> bytes:
-    """The source of a function, if it is to be part of the key."""
-    return inspect.getsource(f).encode("utf-8") if asked else b""
-
-
-# What has one text for ever, and is short enough to be kept.
-_ATOMS = frozenset((int, str, bool, bytes, type(None)))
-_LONGEST = 200
-
-
-def spot_of(
-    f: Callable[..., Any], method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Where the digest of a call is known, if all arguments are plain and short; else None."""
-    if not isinstance(f, FunctionType):
-        return None
-    values = (*args, *kwargs.values()) if kwargs else args
-    kinds = tuple(map(type, values))
-    if not _ATOMS.issuperset(kinds):
-        return None
-    for value, kind in zip(values, kinds, strict=True):
-        if (kind is str or kind is bytes) and len(value) > _LONGEST:
-            return None
-        if kind is int and value.bit_length() > _LONGEST:
-            return None
-    # 1 and True are equal, and two keys: so the types are part of it.
-    return f, method, args, tuple(kwargs.items()), kinds
-
-
-class Digests:
-    """Digests that were made already, at most a thousand."""
-
-    def __init__(self) -> None:
-        self._known: dict[Any, Any] = {}
-
-    def get(self, spot: Any) -> Any:
-        """What was put there, or None."""
-        return self._known.get(spot)
-
-    def put(self, spot: Any, found: Any) -> None:
-        """Keeps it; begins anew when there are too many."""
-        if len(self._known) >= 1000:
-            self._known.clear()
-        self._known[spot] = found

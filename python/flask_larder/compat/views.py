@@ -14,8 +14,9 @@ from flask import Response, current_app, url_for
 from werkzeug.exceptions import HTTPException
 
 from .. import _native, safety
-from .._native import Key, Policy, ViewKey
+from .._native import ClassicView, Key, Policy
 from ..decorated import Uncached
+from ..source import Source, is_asked, read_source
 from ..steps import Steps
 from ..vary import Inputs
 from ..views import View, ViewOptions
@@ -98,13 +99,10 @@ class CompatView(Quick, View):
         return prefix % path() if "%s" in prefix else prefix
 
     def _text(self, path: Callable[[], str], query_args: Any) -> str:
-        asked = self.options.source_check
-        source = utils.source_bytes(
-            self.function, self.cache.source_check if asked is None else asked
-        )
+        source = self._source()
         base = self._prefixed(path)
         if not self.options.query_string:
-            return base + self._method()(source).hexdigest() if source else base
+            return base if source is None else base + source.digest(self._method())
         if query_args is None:
             request = _native.current_request()
             if request is None:
@@ -113,7 +111,13 @@ class CompatView(Quick, View):
                 )
             query_args = request.args
         pairs = tuple(sorted(utils.query_args_as_pairs(query_args)))
-        return base + self._method()(str(pairs).encode() + source).hexdigest()
+        content = b"" if source is None else source.content
+        return base + self._method()(str(pairs).encode() + content).hexdigest()
+
+    def _source(self) -> Source | None:
+        """The source of the view, if it is to be part of the key now."""
+        asked = is_asked(self, self.options.source_check)
+        return read_source(self.function) if asked else None
 
     def readable_key(
         self,
@@ -182,13 +186,23 @@ class CompatView(Quick, View):
         if args and isinstance(backend, RedisCache):
             backend.note_variant(self._base(), args[0], timeout)
 
-    def native_rule(self) -> ViewKey | None:
+    def native_rule(self) -> ClassicView | None:
         options, prefix = self.options, self.options.key_prefix
-        if not isinstance(prefix, str) or prefix.count("%") != prefix.count("%s"):
+        if options.make_cache_key is not None:
+            return ClassicView(options.make_cache_key, whole=True)
+        if isinstance(prefix, str) and "%s" in prefix and prefix.count("%") > 1:
+            # Python's formatting has the last word on what the signs mean.
             return None
-        source = self.cache.source_check if options.source_check is None else options.source_check
-        more = options.query_string or options.response_hit_indication or options.make_cache_key
-        return None if more or source or prefix.count("%s") > 1 else self.rule
+        inputs = None if options.inputs == Inputs() else self.rule
+        source = self._source()
+        if options.query_string:
+            content = b"" if source is None else source.content
+            return ClassicView(prefix, method=self._method(), source=content, inputs=inputs)
+        suffix = "" if source is None else source.digest(self._method())
+        return ClassicView(prefix, suffix=suffix, inputs=inputs)
+
+    def asks_on_hits(self) -> bool:
+        return self.options.response_hit_indication or super().asks_on_hits()
 
     @property
     def by_query(self) -> bool:
