@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use memmap2::{Mmap, MmapOptions};
@@ -45,9 +46,12 @@ pub(crate) struct Sound {
     pub(crate) reach: u64,
 }
 
-/// Looks through the environment in `directory`. `Ok(None)` where there is none; `known` is the last
-/// transaction that is known to have been committed.
-pub(crate) fn check(directory: &Path, known: u64) -> io::Result<Checked<Option<Sound>>> {
+/// Looks through the environment in `directory`. `Ok(None)` where there is none; the last
+/// transaction must be one of `known`.
+pub(crate) fn check(
+    directory: &Path,
+    known: &RangeInclusive<u64>,
+) -> io::Result<Checked<Option<Sound>>> {
     let file = match File::open(directory.join("data.mdb")) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
@@ -157,12 +161,21 @@ fn meta(page: &[u8], size: usize) -> Checked<(u64, u64, [Tree; 2])> {
 }
 
 impl<'a> Walk<'a> {
-    fn of(bytes: &'a [u8], page: usize, known: u64) -> Checked<Sound> {
+    fn of(bytes: &'a [u8], page: usize, known: &RangeInclusive<u64>) -> Checked<Sound> {
         ensure(bytes.len() >= 2 * page, "the file is cut short")?;
         let one = meta(&bytes[..page], page)?;
         let two = meta(&bytes[page..2 * page], page)?;
-        let (transaction, last, [free, records]) = if one.0 > two.0 { one } else { two };
-        ensure(transaction >= known, "a transaction is missing")?;
+        // The two pages are written in turns, so an older one that claims to be newer shows.
+        let turns = one.0.abs_diff(two.0) == 1 || (one.0, two.0) == (0, 0);
+        ensure(
+            turns && one.0.is_multiple_of(2),
+            "the meta pages are not of one time",
+        )?;
+        let (transaction, last, [free, records]) = if one.0 < two.0 { two } else { one };
+        ensure(
+            known.contains(&transaction),
+            "the last transaction is missing",
+        )?;
         ensure(
             (1..1 << 44).contains(&last),
             "the last page is out of reach",

@@ -242,7 +242,8 @@ fn join(
         Ok(opened) => (epoch, opened),
         Err(heed::Error::EnvAlreadyOpened) => return Err(Opening::Again),
         Err(error) if is_damage(&error) => {
-            map.word(Word::Transaction).store(0, Ordering::Release);
+            map.word(Word::Committed).store(0, Ordering::Release);
+            map.word(Word::Begun).store(0, Ordering::Release);
             map.word(Word::Epoch).store(epoch + 1, Ordering::Release);
             map.move_all();
             drop(set_aside(directory, epoch));

@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..56 | the header: magic, version and page size, boot id, PID namespace, size, checksum |
-//! | 64.. | words: epoch, moves of everything, last transaction, entries, bytes, evicted |
+//! | 64.. | words: epoch, moves of everything, last transactions, entries, bytes, evicted |
 //! | 128..160 | the key at which the evictor goes on |
 //! | 4,096.. | 65,536 slots of 8 bytes, one for each part of the base keys: how often it moved |
 //! | 528,384.. | 262,144 bytes, one for each part of the entries: read since the evictor came by |
@@ -41,10 +41,12 @@ pub(crate) enum Word {
     /// How often everything moved at once.
     All = 72,
     /// The last transaction that is known to have been committed.
-    Transaction = 80,
-    Entries = 88,
-    Bytes = 96,
-    Evicted = 104,
+    Committed = 80,
+    /// The last transaction that somebody was about to commit.
+    Begun = 88,
+    Entries = 96,
+    Bytes = 104,
+    Evicted = 112,
 }
 
 const HAND_AT: usize = 128;

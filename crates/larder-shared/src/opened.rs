@@ -112,6 +112,11 @@ impl Opened {
         self.is_in_place()
     }
 
+    /// Makes the next look at whether this is current a thorough one.
+    pub(crate) fn suspect(&self) {
+        self.looked_at.store(0, Ordering::Relaxed);
+    }
+
     /// Whether this is what a process finds that comes now: what a purge has to be sure of.
     pub(crate) fn is_in_place(&self) -> bool {
         let in_place =
@@ -128,7 +133,7 @@ impl Opened {
                 return Err(busy());
             }
             if self.map.word(Word::Epoch).load(Ordering::Acquire) == self.epoch {
-                for word in [Word::Transaction, Word::Entries, Word::Bytes] {
+                for word in [Word::Committed, Word::Begun, Word::Entries, Word::Bytes] {
                     self.map.word(word).store(0, Ordering::Release);
                 }
                 self.map

@@ -77,8 +77,9 @@ fn judge(settings: &Settings, any: bool) -> io::Result<Verdict> {
     }
     let map = Map::open(directory)?;
     let word = |word| map.word(word).load(Ordering::Acquire);
-    let (epoch, known) = (word(Word::Epoch), word(Word::Transaction));
-    Ok(match check::check(&store(directory, epoch), known)? {
+    let epoch = word(Word::Epoch);
+    let known = word(Word::Committed)..=word(Word::Begun);
+    Ok(match check::check(&store(directory, epoch), &known)? {
         Err(damage) => Verdict::Replace(Replaced::Damaged(damage.0.to_owned())),
         Ok(Some(sound)) if sound.reach > settings.size => Verdict::Replace(Replaced::Shrunk),
         Ok(sound) => Verdict::Keep(epoch, sound.unwrap_or_default()),
@@ -98,7 +99,8 @@ fn keep(settings: &Settings, epoch: u64, sound: Sound) -> io::Result<()> {
     let set = |word, value| map.word(word).store(value, Ordering::Release);
     set(Word::Entries, sound.entries);
     set(Word::Bytes, sound.bytes);
-    set(Word::Transaction, sound.transaction);
+    set(Word::Committed, sound.transaction);
+    set(Word::Begun, sound.transaction);
     // Nobody uses it, and it may hold the traces of processes that died.
     match fs::remove_file(store(&settings.directory, epoch).join("lock.mdb")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

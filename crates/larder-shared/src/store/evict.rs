@@ -39,7 +39,7 @@ impl Writing<'_> {
                 self.delete(spot)?;
             }
             // The entry may have been another one by now; the record goes in any case.
-            self.opened.records.delete(&mut self.txn, &key)?;
+            self.unset(&key)?;
         }
         Ok(())
     }

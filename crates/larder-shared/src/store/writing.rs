@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use heed::{MdbError, RoTxn, RwTxn};
 use larder_core::codec::{Envelope, Opened as Content};
-use larder_core::{Key, Result, Tags};
+use larder_core::{Error, ErrorKind, Key, Result, Tags};
 
 use super::Inner;
 use crate::event::{Replaced, SharedEvent};
@@ -54,7 +54,7 @@ impl<C> Inner<C> {
             let opened = self.opened()?;
             match self.attempt(&opened, &mut work) {
                 // Somebody replaced the environment meanwhile, and this went into the old one.
-                Ok(_) if need == Need::Purge && !opened.is_in_place() => {}
+                Ok(_) if need == Need::Purge && !opened.is_in_place() => opened.suspect(),
                 Ok(done) => {
                     self.keep_house(&opened);
                     return Ok(Some(done));
@@ -63,6 +63,7 @@ impl<C> Inner<C> {
                     self.replace(&opened, Replaced::Damaged(error.to_string()))?;
                 }
                 Err(error) if is_full(&error) && attempt < ATTEMPTS => {
+                    self.clear_readers(&opened);
                     // What becomes of this shows at the next attempt.
                     let _ = self.attempt(&opened, &mut |writing| {
                         writing.make_room(None, 70 - 15 * u64::from(attempt))
@@ -71,7 +72,13 @@ impl<C> Inner<C> {
                 Err(error) => return self.give_up(need, &opened, &error).map(|()| None),
             }
         }
-        Ok(None)
+        match need {
+            Need::Room => Ok(None),
+            Need::Purge => Err(Error::new(
+                ErrorKind::Store,
+                "the directory changes again and again (does somebody remove it?)",
+            )),
+        }
     }
 
     fn attempt<T>(
@@ -217,6 +224,7 @@ pub(super) struct Writing<'a> {
     pub(super) layout: &'a Layout,
     moved: Vec<u128>,
     moved_all: bool,
+    changed: bool,
     entries: i64,
     bytes: i64,
     pub(super) evicted: u64,
@@ -230,6 +238,7 @@ impl<'a> Writing<'a> {
             layout,
             moved: Vec::new(),
             moved_all: false,
+            changed: false,
             entries: 0,
             bytes: 0,
             evicted: 0,
@@ -247,13 +256,23 @@ impl<'a> Writing<'a> {
                 map.move_all();
             }
         };
-        moves();
+        if !self.changed {
+            moves();
+            return Ok(());
+        }
+        // Said before and after, so that whoever finds the files later knows which transactions may
+        // be the last one. Those of another epoch do not count.
         let id = self.txn.id() as u64;
+        let current = || map.word(Word::Epoch).load(Ordering::Acquire) == self.opened.epoch;
+        if current() {
+            map.word(Word::Begun).store(id, Ordering::Release);
+        }
+        moves();
         let committed = self.txn.commit();
         moves();
         committed?;
-        if map.word(Word::Epoch).load(Ordering::Acquire) == self.opened.epoch {
-            map.word(Word::Transaction).fetch_max(id, Ordering::AcqRel);
+        if current() {
+            map.word(Word::Committed).fetch_max(id, Ordering::AcqRel);
         }
         let add = |word, change: i64| {
             if change != 0 {
@@ -297,7 +316,18 @@ impl<'a> Writing<'a> {
     pub(super) fn save(&mut self, state: &State) -> heed::Result<()> {
         let key = self.layout.state();
         let bytes = state.write(&key);
-        self.opened.records.put(&mut self.txn, &key, &bytes)
+        self.set(&key, &bytes)
+    }
+
+    fn set(&mut self, key: &[u8], bytes: &[u8]) -> heed::Result<()> {
+        self.changed = true;
+        self.opened.records.put(&mut self.txn, key, bytes)
+    }
+
+    pub(super) fn unset(&mut self, key: &[u8]) -> heed::Result<()> {
+        let there = self.opened.records.delete(&mut self.txn, key)?;
+        self.changed |= there;
+        Ok(())
     }
 
     /// Records a purge under the state's number.
@@ -305,7 +335,7 @@ impl<'a> Writing<'a> {
         let key = self.layout.purge(what);
         let known = self.opened.records.get(&self.txn, &key)?.is_some();
         let bytes = layout::put_purge(&key, state.sequence);
-        self.opened.records.put(&mut self.txn, &key, &bytes)?;
+        self.set(&key, &bytes)?;
         if known {
             return Ok(());
         }
@@ -336,7 +366,7 @@ impl<'a> Writing<'a> {
         let middle = found.len() / 2;
         let (_, &mut (floor, _), _) = found.select_nth_unstable(middle);
         for (_, key) in found.iter().filter(|(number, _)| *number <= floor) {
-            self.opened.records.delete(&mut self.txn, key)?;
+            self.unset(key)?;
         }
         let left = found.iter().filter(|(number, _)| *number > floor).count() as u64;
         if of_tags {
@@ -358,7 +388,7 @@ impl<'a> Writing<'a> {
             }
         }
         for key in keys {
-            self.opened.records.delete(&mut self.txn, &key)?;
+            self.unset(&key)?;
         }
         Ok(())
     }
@@ -368,10 +398,10 @@ impl<'a> Writing<'a> {
         self.delete(spot)?;
         let key = spot.key();
         let bytes = head.write(&key, envelope);
-        self.opened.records.put(&mut self.txn, &key, &bytes)?;
+        self.set(&key, &bytes)?;
         if head.keep_until != u64::MAX {
             let expiry = spot.expiry(head.keep_until);
-            self.opened.records.put(&mut self.txn, &expiry, &[])?;
+            self.set(&expiry, &[])?;
         }
         self.entries += 1;
         self.bytes += bytes.len() as i64;
@@ -388,11 +418,9 @@ impl<'a> Writing<'a> {
         let length = bytes.len() as i64;
         // Without its head, the expiry stays until its time.
         let expires = Head::read(&key, bytes).map(|(head, _)| head.keep_until);
-        self.opened.records.delete(&mut self.txn, &key)?;
+        self.unset(&key)?;
         if let Some(at) = expires.filter(|&at| at != u64::MAX) {
-            self.opened
-                .records
-                .delete(&mut self.txn, &spot.expiry(at))?;
+            self.unset(&spot.expiry(at))?;
         }
         self.entries -= 1;
         self.bytes -= length;

@@ -1,0 +1,186 @@
+//! Files that are not what was written to them.
+
+use std::fs;
+use std::path::Path;
+
+use larder_core::codec::Plain;
+use larder_core::store::Put;
+use larder_shared::{Replaced, SharedEvent};
+
+use crate::support::{Bench, Numbers, folder, key};
+
+const KEYS: u64 = 120;
+
+fn text(which: u64) -> String {
+    format!("{which} ").repeat(1 + (which as usize * 37) % 2500)
+}
+
+/// Fills a store. Every third key was bumped, every seventh removed.
+fn fill(path: &Path) {
+    let bench = Bench::at(path);
+    for which in 0..KEYS {
+        let name = key(which.to_string());
+        let tag = format!("tag {}", which % 3);
+        let (_, fence) = bench.read(&name);
+        bench.load(&name, Plain::text(text(which)), &[&tag], fence);
+    }
+    bench.bump("tag 0");
+    for which in (0..KEYS).step_by(7) {
+        bench.remove(&key(which.to_string()));
+    }
+}
+
+fn is_gone(which: u64) -> bool {
+    which.is_multiple_of(3) || which.is_multiple_of(7)
+}
+
+/// Reads everything: what is found is what was written and not purged. How much that is.
+fn look(bench: &Bench, what: &str) -> usize {
+    let found = (0..KEYS).filter(|&which| {
+        let Some(found) = bench.get_text(which.to_string()) else {
+            return false;
+        };
+        assert_eq!(found, text(which), "{what}");
+        assert!(!is_gone(which), "{what}: {which} is back");
+        true
+    });
+    found.count()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    for folder in ["", "store-1"] {
+        fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in fs::read_dir(from.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+}
+
+/// Damages one file of a filled store in many ways, one after the other; how often the environment
+/// was kept, and how often something was found.
+fn each(file: &str, ways: impl Iterator<Item = (String, Box<dyn Fn(&mut Vec<u8>)>)>) -> [usize; 3] {
+    let (_whole, whole) = folder();
+    fill(&whole);
+    let (_folder, path) = folder();
+    let mut counts = [0; 3];
+    for (what, damage) in ways {
+        copy(&whole, &path);
+        let mut bytes = fs::read(path.join(file)).unwrap();
+        damage(&mut bytes);
+        fs::write(path.join(file), &bytes).unwrap();
+        let bench = Bench::at(&path);
+        let found = look(&bench, &what);
+        assert_eq!(bench.put_text("new", "value"), Put::Stored, "{what}");
+        assert_eq!(bench.get_text("new").as_deref(), Some("value"), "{what}");
+        bench.bump("tag 1");
+        assert!(look(&bench, &what) <= found, "{what}");
+        let replaced = bench
+            .told()
+            .iter()
+            .any(|event| matches!(event, SharedEvent::Replaced(Replaced::Damaged(_))));
+        counts[usize::from(replaced)] += 1;
+        counts[2] += usize::from(found > 0);
+    }
+    counts
+}
+
+type Way = (String, Box<dyn Fn(&mut Vec<u8>)>);
+
+fn flip(at: usize, bits: u8) -> Way {
+    let flip = move |bytes: &mut Vec<u8>| {
+        let at = at % bytes.len();
+        bytes[at] ^= bits;
+    };
+    (format!("byte {at} ^ {bits}"), Box::new(flip))
+}
+
+#[test]
+fn a_flipped_byte_is_a_miss_and_never_a_wrong_value() {
+    let mut numbers = Numbers(7);
+    // The meta pages, then the heads of pages, then anywhere.
+    let meta = (0..2 * 150)
+        .step_by(5)
+        .map(|at| (at % 150) + 4096 * (at / 150));
+    let heads = (0..80).map(|page: usize| 4096 * (2 + page) + (page * 5) % 24);
+    let anywhere: Vec<usize> = (0..160).map(|_| numbers.below(1 << 30) as usize).collect();
+    let places = meta.chain(heads).chain(anywhere);
+    let bits: Vec<u8> = (0..8).map(|bit| 1 << bit).collect();
+    let ways = places
+        .enumerate()
+        .map(|(number, at)| flip(at, bits[number % 8]));
+    let [kept, replaced, found] = each("store-1/data.mdb", ways);
+    assert!(
+        kept > 50 && replaced > 30 && found > 50,
+        "{kept} {replaced} {found}"
+    );
+}
+
+#[test]
+fn a_file_that_is_cut_short_or_filled_with_something_else_is_replaced() {
+    let cuts = [0, 1, 15, 4095, 4096, 8191, 8192, 12_288, 50_000, 100_001];
+    let cut = cuts.map(|length| -> Way {
+        let cut = move |bytes: &mut Vec<u8>| bytes.truncate(length);
+        (format!("cut at {length}"), Box::new(cut))
+    });
+    let fill = [0_u8, 0xff, 0x42].map(|byte| -> Way {
+        let fill = move |bytes: &mut Vec<u8>| bytes.fill(byte);
+        (format!("filled with {byte}"), Box::new(fill))
+    });
+    let shift: [Way; 1] = [(
+        "pages in each other's places".to_owned(),
+        Box::new(|bytes: &mut Vec<u8>| bytes[2 * 4096..].rotate_left(4096)),
+    )];
+    let ways = cut.into_iter().chain(fill).chain(shift);
+    let [kept, replaced, found] = each("store-1/data.mdb", ways);
+    // A file of no length is an environment that was never begun.
+    assert_eq!((kept, replaced, found), (1, 13, 0));
+}
+
+#[test]
+fn damage_to_the_map_beside_it_is_harmless() {
+    let header = (0..56).map(|at| flip(at, 0x20));
+    let words = (64..160).step_by(7).map(|at| flip(at, 0x08));
+    let rest = [5000, 400_000, 600_000].map(|at| flip(at, 0xff));
+    let cut = [0, 55, 56, 4096, 700_000].map(|length| -> Way {
+        let cut = move |bytes: &mut Vec<u8>| bytes.truncate(length);
+        (format!("cut at {length}"), Box::new(cut))
+    });
+    each("coherence.map", header.chain(words).chain(rest).chain(cut));
+}
+
+#[test]
+fn a_damaged_lock_file_of_the_environment_is_made_anew() {
+    let ways = [0, 1, 3, 100].map(|part| -> Way {
+        let fill = move |bytes: &mut Vec<u8>| {
+            let from = bytes.len() * part / 128;
+            bytes[from..].fill(0x5a);
+        };
+        (format!("filled from part {part}"), Box::new(fill))
+    });
+    let [kept, replaced, found] = each("store-1/lock.mdb", ways.into_iter());
+    assert_eq!((kept, replaced, found), (4, 0, 4));
+}
+
+#[test]
+fn one_damaged_environment_is_kept_for_whoever_wants_to_know() {
+    let (_folder, path) = folder();
+    for epoch in 1..4 {
+        Bench::at(&path).put_text("k", "v");
+        let data = path.join(format!("store-{epoch}/data.mdb"));
+        fs::write(&data, format!("garbage {epoch}").repeat(2000)).unwrap();
+        let bench = Bench::at(&path);
+        assert_eq!(bench.get_text("k"), None);
+        assert_eq!(bench.told().len(), 1);
+        let aside = fs::read(path.join("set-aside/data.mdb")).unwrap();
+        assert!(aside.starts_with(format!("garbage {epoch}").as_bytes()));
+    }
+    let stores = fs::read_dir(&path).unwrap();
+    let names = stores.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    assert_eq!(names, ["coherence.map", "locks", "set-aside", "store-4"]);
+}

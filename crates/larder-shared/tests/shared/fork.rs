@@ -1,0 +1,80 @@
+//! Forks of a process that uses the store in several threads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::support::{Bench, folder, key};
+
+/// Runs `work` in a child of this process; whether it went well.
+fn in_child(work: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child runs `work` on its one thread and ends without running what the parent would
+    // run at its end. The allocator can be used after a fork.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(i32::from(!outcome.unwrap_or(false))) };
+    }
+    assert!(pid > 0);
+    let mut status = 0;
+    // SAFETY: the status is written to a place that lives until the call returns.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    ended == pid && status == 0
+}
+
+#[test]
+fn a_child_and_its_parent_read_each_others_entries() {
+    let (_folder, path) = folder();
+    let parent = Bench::at(&path);
+    parent.put_text("from the parent", "p");
+    let child = parent.clone();
+    assert!(in_child(|| {
+        let read = child.get_text("from the parent").as_deref() == Some("p");
+        child.put_text("from the child", "c");
+        child.remove(&key("from the parent"));
+        // A grandchild opens it once more.
+        read && in_child(|| child.get_text("from the child").as_deref() == Some("c"))
+            && child.get_text("from the child").as_deref() == Some("c")
+    }));
+    assert_eq!(parent.get_text("from the parent"), None);
+    assert_eq!(parent.get_text("from the child").as_deref(), Some("c"));
+    assert_eq!(parent.told(), []);
+}
+
+#[test]
+fn forks_under_load_do_not_hang() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text("k", "v");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for number in 0..3 {
+            let (bench, over, path) = (&bench, &over, &path);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    bench.put_text(format!("thread {number}"), "v");
+                    bench.get_text("k");
+                    if number == 0 {
+                        // Opens and closes the environment of another directory.
+                        let (_folder, other) = folder();
+                        Bench::at(&other).put_text("k", "v");
+                        drop(Bench::at(path));
+                    }
+                }
+            });
+        }
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for round in 0..30 {
+                let child = bench.clone();
+                let name = format!("child {round}");
+                assert!(in_child(|| {
+                    child.put_text(&name, "v");
+                    child.get_text("k").is_some() && child.get_text(&name).is_some()
+                }));
+                assert!(bench.get_text(&name).is_some(), "{name}");
+            }
+        }));
+        over.store(true, Ordering::Relaxed);
+        outcome.unwrap();
+    });
+}

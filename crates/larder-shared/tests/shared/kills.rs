@@ -1,0 +1,75 @@
+//! Processes that are killed in the midst of what they do.
+
+use std::sync::atomic::Ordering;
+
+use larder_core::codec::Plain;
+use larder_core::store::Removal;
+use larder_shared::SharedEvent;
+
+use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key};
+
+const KEYS: u64 = 200;
+const ROUNDS: u64 = 40;
+const STEPS: usize = 0;
+
+/// A value that says whose it is, on one page or on many.
+fn text(which: u64, numbers: &mut Numbers) -> String {
+    format!("{which}:").repeat(1 + numbers.below(4000) as usize)
+}
+
+fn is_whole(which: u64, text: &str) -> bool {
+    let part = format!("{which}:");
+    !text.is_empty() && text == part.repeat(text.len() / part.len())
+}
+
+/// Writes and purges until it is killed.
+pub(crate) fn churn(work: &Work) {
+    let mut numbers = Numbers(0x517c_c1b7 ^ (work.number + 1));
+    loop {
+        let which = numbers.below(KEYS);
+        let key = key(which.to_string());
+        match numbers.below(20) {
+            0 => drop(work.bench.remove(&key)),
+            1 => work.bench.bump("tag"),
+            2 if numbers.below(50) == 0 => drop(work.bench.purge(Removal::All)),
+            _ => {
+                let (_, fence) = work.bench.read(&key);
+                let value = Plain::text(text(which, &mut numbers));
+                work.bench.load(&key, value, &["tag"], fence);
+            }
+        }
+        work.board.word(STEPS).fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn look_at_all(bench: &Bench) -> usize {
+    let found = (0..KEYS).filter_map(|which| Some((which, bench.get_text(which.to_string())?)));
+    found
+        .inspect(|(which, text)| assert!(is_whole(*which, text), "{which} is torn"))
+        .count()
+}
+
+#[test]
+fn a_writer_that_is_killed_leaves_everything_readable() {
+    let (folder, path) = folder();
+    let board = Board::open(&folder.path().join("board"));
+    let mut numbers = Numbers(42);
+    let (mut staying, mut found) = (Some(Bench::at(&path)), 0);
+    for round in 0..ROUNDS {
+        let mut workers = [0, 1].map(|one| Worker::start("churn", folder.path(), 2 * round + one));
+        let more = 20 + numbers.below(200);
+        board.await_word(STEPS, board.get(STEPS) + more);
+        workers.iter_mut().for_each(Worker::kill);
+        // In turns somebody else had the environment open all the time, and nobody had: then it is
+        // looked through from end to end.
+        let bench = staying.take().unwrap_or_else(|| Bench::at(&path));
+        found += look_at_all(&bench);
+        bench.put_text("after", "a kill");
+        assert_eq!(bench.get_text("after").as_deref(), Some("a kill"));
+        let replaced = |event: &SharedEvent| matches!(event, SharedEvent::Replaced(_));
+        let told = bench.told();
+        assert!(!told.iter().any(replaced), "round {round}: {told:?}");
+        staying = Some(bench).filter(|_| round % 2 == 0);
+    }
+    assert!(found > 100, "only {found} entries were ever left");
+}

@@ -1,0 +1,13 @@
+//! The store among real processes: killed, forked, out of room, on damaged files.
+
+#![cfg(target_os = "linux")]
+
+mod coherence;
+mod damage;
+mod fork;
+mod kills;
+mod leases;
+mod processes;
+mod room;
+mod settings;
+mod support;

@@ -1,0 +1,149 @@
+//! Several processes on one directory.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use larder_core::codec::Plain;
+use larder_core::store::Removal;
+use larder_core::{Key, Kind};
+use larder_shared::{Coherence, Stamp};
+
+use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key, variant};
+
+const KEYS: u64 = 8;
+const STEPS: u64 = 4000;
+/// The words of the board: what the origin holds of each key, and up to where it was purged.
+const STATE: usize = 0;
+const PURGED: usize = 64;
+const DONE: usize = 128;
+const HITS: usize = 129;
+const NEAR_HITS: usize = 130;
+
+fn keys() -> Vec<Key> {
+    (0..KEYS)
+        .map(|number| match number % 2 {
+            0 => key(format!("key {number}")),
+            _ => variant(&key("family"), &number.to_string()),
+        })
+        .collect()
+}
+
+/// A process that reads, loads, and changes the origin, and that keeps what it has read. Whatever it
+/// reads must not be older than the last purge that somebody had finished before the read began.
+pub(crate) fn mix(work: &Work) {
+    let keys = keys();
+    let coherence = work.bench.store.coherence().unwrap();
+    let mut near: HashMap<usize, (Stamp, u64)> = HashMap::new();
+    let mut numbers = Numbers(0x9e37_79b9 ^ (work.number + 1));
+    for _ in 0..STEPS {
+        let which = numbers.below(KEYS) as usize;
+        if numbers.below(20) == 0 {
+            change(work, &keys[which], which, numbers.below(16));
+        } else {
+            ask(work, (&keys[which], which), &coherence, &mut near);
+        }
+    }
+    work.board.word(DONE).fetch_add(1, Ordering::SeqCst);
+}
+
+/// Changes the origin, purges, and only then says so.
+fn change(work: &Work, key: &Key, which: usize, way: u64) {
+    let now = work
+        .board
+        .word(STATE + which)
+        .fetch_add(1, Ordering::SeqCst)
+        + 1;
+    match way {
+        0 => drop(work.bench.purge(Removal::All)),
+        1 => drop(work.bench.purge(Removal::Prefix(Kind::User, key.base()))),
+        2..9 => work.bench.bump(&format!("tag {which}")),
+        _ => drop(work.bench.remove(key)),
+    }
+    work.board
+        .word(PURGED + which)
+        .fetch_max(now, Ordering::SeqCst);
+}
+
+fn ask(
+    work: &Work,
+    (key, which): (&Key, usize),
+    coherence: &Coherence,
+    near: &mut HashMap<usize, (Stamp, u64)>,
+) {
+    let least = work.board.get(PURGED + which);
+    if let Some((stamp, found)) = near.get(&which)
+        && coherence.holds(key, *stamp)
+    {
+        assert!(
+            *found >= least,
+            "a near entry of {which} is older than a purge"
+        );
+        work.board.word(NEAR_HITS).fetch_add(1, Ordering::SeqCst);
+        return;
+    }
+    let stamp = coherence.read(key);
+    let (found, fence) = work.bench.read(key);
+    match found {
+        Some(Plain::Int(found)) => {
+            let found = found.cast_unsigned();
+            assert!(found >= least, "an entry of {which} is older than a purge");
+            near.insert(which, (stamp, found));
+            work.board.word(HITS).fetch_add(1, Ordering::SeqCst);
+        }
+        Some(other) => panic!("{other:?} was never stored"),
+        None => {
+            let loaded = work.board.get(STATE + which);
+            let tag = format!("tag {which}");
+            work.bench
+                .load(key, Plain::Int(loaded.cast_signed()), &[&tag], fence);
+        }
+    }
+}
+
+#[test]
+fn what_was_purged_is_never_read_again_in_any_process() {
+    let (folder, _) = folder();
+    let mut workers: Vec<Worker> = (0..4)
+        .map(|number| Worker::start("mix", folder.path(), number))
+        .collect();
+    workers.iter_mut().for_each(Worker::succeeds);
+    let board = Board::open(&folder.path().join("board"));
+    assert_eq!(board.get(DONE), 4);
+    // The test would prove nothing if nothing was ever found.
+    assert!(board.get(HITS) > 100 && board.get(NEAR_HITS) > 100);
+}
+
+const EACH: u64 = 5000;
+
+pub(crate) fn count(work: &Work) {
+    let counter = key("counter");
+    for _ in 0..EACH {
+        work.bench.count(&counter, 1);
+    }
+}
+
+#[test]
+fn the_sum_of_what_four_processes_count_is_exact() {
+    let (folder, path) = folder();
+    let mut workers: Vec<Worker> = (0..4)
+        .map(|number| Worker::start("count", folder.path(), number))
+        .collect();
+    workers.iter_mut().for_each(Worker::succeeds);
+    let counter = Bench::at(&path);
+    assert_eq!(counter.count(&key("counter"), 0), 4 * EACH.cast_signed());
+}
+
+#[test]
+fn stores_on_one_directory_are_one_store_and_namespaces_are_apart() {
+    let (_folder, path) = folder();
+    let (one, two) = (Bench::at(&path), Bench::at(&path));
+    let other = Bench::of(crate::support::builder(&path).namespace("other_"));
+    one.put_text("k", "one");
+    other.put_text("k", "other");
+    assert_eq!(two.get_text("k").as_deref(), Some("one"));
+    assert_eq!(other.get_text("k").as_deref(), Some("other"));
+    two.purge(Removal::All);
+    assert_eq!(one.get_text("k"), None);
+    assert_eq!(other.get_text("k").as_deref(), Some("other"));
+    assert_eq!(other.entries(), 1);
+}

@@ -1,0 +1,218 @@
+//! Too many entries for the map, and too many bytes for the disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use heed::EnvOpenOptions;
+use larder_core::codec::Plain;
+use larder_core::store::{Mode, Put, Removal};
+use larder_core::{Clock, Entry, Fence, Store};
+use larder_shared::{Replaced, SharedEvent};
+use larder_testkit::HandClock;
+
+use crate::support::{Bench, Board, Work, Worker, builder, folder, key};
+
+fn file_size(directory: &Path) -> u64 {
+    let stores = std::fs::read_dir(directory).unwrap();
+    let files = stores.map(|entry| entry.unwrap().path().join("data.mdb"));
+    files
+        .filter_map(|file| Some(file.metadata().ok()?.len()))
+        .sum()
+}
+
+#[test]
+fn a_full_map_evicts_and_never_refuses() {
+    let (_folder, path) = folder();
+    let bench = Bench::of(builder(&path).size(1 << 20));
+    for number in 0..5000 {
+        let name = format!("key {number}");
+        assert_eq!(bench.put_text(&name, &"x".repeat(900)), Put::Stored);
+        assert!(bench.get_text(&name).is_some(), "{name} is there at once");
+    }
+    let (kept, evicted) = (
+        bench.entries(),
+        <_ as Store<Plain>>::size(&bench.store).evicted,
+    );
+    assert!((200..1000).contains(&kept), "{kept} entries");
+    assert_eq!(kept + evicted, 5000);
+    assert!(file_size(&path) <= 1 << 20);
+    assert_eq!(bench.told(), []);
+}
+
+#[test]
+fn values_of_all_sizes_find_room() {
+    let (_folder, path) = folder();
+    let bench = Bench::of(builder(&path).size(4 << 20));
+    let most = <_ as Store<Plain>>::max_weight(&bench.store);
+    assert_eq!(most, 512 << 10);
+    for number in 0..250_usize {
+        let length = (number * 7919) % (most - 1000);
+        let name = format!("key {number}");
+        assert_eq!(
+            bench.put_text(&name, &"x".repeat(length)),
+            Put::Stored,
+            "{length}"
+        );
+        assert_eq!(bench.get_text(&name).map(|text| text.len()), Some(length));
+    }
+    assert_eq!(bench.told(), []);
+}
+
+#[test]
+fn what_is_read_again_and_again_stays() {
+    let (_folder, path) = folder();
+    let bench = Bench::of(builder(&path).size(2 << 20));
+    let hot = |number: usize| format!("hot {number}");
+    for number in 0..100 {
+        bench.put_text(hot(number), &"h".repeat(900));
+    }
+    for number in 0..6000 {
+        bench.put_text(format!("cold {number}"), &"c".repeat(900));
+        bench.get_text(hot(number % 100));
+    }
+    let left = (0..100).filter(|&number| bench.get_text(hot(number)).is_some());
+    assert!(left.count() >= 95);
+}
+
+#[test]
+fn what_has_expired_gives_its_room_back() {
+    let (_folder, path) = folder();
+    let clock = HandClock::new();
+    let bench = Bench::with(builder(&path), Arc::clone(&clock) as Arc<dyn Clock>);
+    for number in 0..400 {
+        let entry = Entry::new(bench.meta(10, &[]), Plain::text("v"), Fence::direct(0));
+        let key = key(format!("short {number}"));
+        bench.run(bench.store.put(&key, entry.into(), Mode::Replace));
+    }
+    assert_eq!(bench.entries(), 400);
+    clock.advance(Duration::from_secs(10));
+    for number in 0..100 {
+        bench.put_text(format!("long {number}"), "v");
+    }
+    assert_eq!(bench.entries(), 100);
+    for number in 0..100 {
+        assert!(bench.get_text(format!("long {number}")).is_some());
+    }
+}
+
+const READING: usize = 0;
+
+/// Reads, and does not stop: what it reads cannot be written over.
+pub(crate) fn hold(work: &Work) {
+    let directory = work.bench.coherent();
+    // SAFETY: this process does not use the environment otherwise.
+    let env = unsafe {
+        EnvOpenOptions::new()
+            .read_txn_without_tls()
+            .map_size(8 << 20)
+            .open(directory)
+            .unwrap()
+    };
+    let _txn = env.read_txn().unwrap();
+    work.board.word(READING).store(1, Ordering::SeqCst);
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+impl Bench {
+    /// The directory of the environment, whose own handle is closed.
+    fn coherent(&self) -> std::path::PathBuf {
+        let place = std::env::var("LARDER_TEST_PLACE").unwrap();
+        Path::new(&place).join("cache/store-1")
+    }
+}
+
+/// A store, and a reader in another process that holds on to what was there at first.
+fn with_a_reader(name: &str) -> (tempfile::TempDir, Bench, Worker) {
+    let (folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text(name, "v");
+    let board = Board::open(&folder.path().join("board"));
+    let reader = Worker::start("hold", folder.path(), 0);
+    board.await_word(READING, 1);
+    (folder, bench, reader)
+}
+
+#[test]
+fn a_reader_that_does_not_stop_makes_the_store_refuse_but_no_purge_fail() {
+    let (_folder, bench, _reader) = with_a_reader("k");
+    let refused = (0..20_000).position(|number| {
+        let put = bench.put_text(format!("key {}", number % 50), &"x".repeat(900));
+        put == Put::TooLarge
+    });
+    assert!(refused.is_some(), "the map never was full");
+    assert!(
+        bench
+            .told()
+            .iter()
+            .any(|event| matches!(event, SharedEvent::Refused(_)))
+    );
+    bench.remove(&key("k"));
+    assert_eq!(bench.get_text("k"), None);
+    bench.purge(Removal::All);
+    let full = SharedEvent::Replaced(Replaced::Full);
+    assert!(bench.told().contains(&full), "{:?}", bench.told());
+    // The reader has the old environment to itself.
+    assert_eq!(bench.put_text("k", "new"), Put::Stored);
+    assert_eq!(bench.get_text("k").as_deref(), Some("new"));
+}
+
+#[test]
+fn a_reader_that_died_is_cleared() {
+    let (_folder, bench, mut reader) = with_a_reader("k");
+    reader.kill();
+    for number in 0..3000 {
+        let put = bench.put_text(format!("key {}", number % 50), &"x".repeat(900));
+        assert_eq!(put, Put::Stored, "{number}");
+    }
+    assert_eq!(bench.told(), [SharedEvent::ReadersCleared(1)]);
+}
+
+/// Runs in a process of its own, whose files may not grow above 1 MiB.
+pub(crate) fn cramped(work: &Work) {
+    // SAFETY: without this, a file that would grow too large ends the process.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let limit = libc::rlimit {
+        rlim_cur: 1 << 20,
+        rlim_max: 1 << 20,
+    };
+    // SAFETY: the limit is read from a place that lives until the call returns.
+    let limited = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+    assert_eq!(limited, 0);
+    let bench = &work.bench;
+    let refused = (0..5000).position(|number| {
+        let put = bench.put_text(format!("key {number}"), &"x".repeat(900));
+        if put == Put::Stored {
+            assert!(bench.get_text(format!("key {number}")).is_some());
+        }
+        put == Put::TooLarge
+    });
+    let refused = refused.expect("the file could grow without end");
+    assert!(
+        bench
+            .told()
+            .iter()
+            .any(|event| matches!(event, SharedEvent::Refused(_)))
+    );
+    // What is there is read, and purged for good.
+    let name = format!("key {}", refused / 2);
+    assert!(bench.get_text(&name).is_some());
+    bench.remove(&key(&name));
+    assert_eq!(bench.get_text(&name), None);
+    bench.bump("tag");
+    bench.purge(Removal::All);
+    for number in 0..refused {
+        assert_eq!(bench.get_text(format!("key {number}")), None);
+    }
+    work.board.word(READING).store(7, Ordering::SeqCst);
+}
+
+#[test]
+fn a_file_that_cannot_grow_refuses_values_and_no_purge() {
+    let (folder, _) = folder();
+    Worker::start("cramped", folder.path(), 0).succeeds();
+    assert_eq!(Board::open(&folder.path().join("board")).get(READING), 7);
+}
