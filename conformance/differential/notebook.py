@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import warnings
@@ -19,6 +20,8 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 # Date is the time of day.
 UNSTABLE = {"Date"}
 FIRST_WORDS = 3
+# What Flask-Caching puts before every key in Redis, unless it is told otherwise.
+PREFIX = "flask_cache_"
 
 
 class Listener(logging.Handler):
@@ -116,7 +119,7 @@ class Notebook:
     def lives(self, step: str, key: str, seconds: int) -> None:
         """Writes down whether Redis will keep `key` for about so many seconds."""
         if self.redis is not None:
-            left = self.redis.pttl(key) / 1000
+            left = self.redis.pttl(PREFIX + key) / 1000
             self.value(step, "as told" if seconds - 30 < left <= seconds else left)
 
     def _observe(
@@ -158,6 +161,8 @@ def whole(response: Any) -> dict[str, Any]:
 
 def shown(value: Any) -> Any:
     """A result as a text that is the same in every process."""
+    if inspect.isfunction(value):
+        return "a function"
     if isinstance(value, Response):
         return f"{type(value).__name__} {value.status} {value.get_data(as_text=True)!r}"
     if isinstance(value, BaseException):

@@ -51,6 +51,7 @@ class Pair:
 PAIRS = (
     Pair("newest", "2.5.1", (3, 11)),
     Pair("newest", "2.5.1", (3, 13)),
+    Pair("oldest", "2.4.1", (3, 11)),
 )
 
 
@@ -101,7 +102,7 @@ def observed(pair: Pair, side: str, interpreter: Path, path: str | None) -> Obse
     if not seen.exists():
         raise Trouble(f"differential: {side} of {pair.title} broke off:\n{log.read_text()}")
     # Both sides are told the same; the port alone is another in each run.
-    found: Observations = json.loads(seen.read_text().replace(f":{port}", ":port"))
+    found: Observations = json.loads(seen.read_text().replace(str(port), "PORT"))
     return found
 
 

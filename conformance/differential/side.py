@@ -8,6 +8,7 @@ first group is imported.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -21,7 +22,9 @@ import cachelib.file
 import cachelib.simple
 import journal
 import redis
+from flask import Flask
 from notebook import Listener, Notebook, class_of
+from werkzeug.datastructures import ImmutableDict
 
 HERE = Path(__file__).resolve().parent
 START = 1_700_000_000.0
@@ -52,21 +55,29 @@ def take_place(side: str, clock: Clock) -> None:
         follow_clock(clock)
 
 
-def settings(port: int) -> dict[str, dict[str, Any]]:
+def settings(contract: str, port: int) -> dict[str, dict[str, Any]]:
     """Under what a group runs unless it says otherwise."""
     url = f"redis://127.0.0.1:{port}/1"
-    return {
+    # Who comes from 2.4 keeps his keys by this option, which 2.4 itself does not know.
+    keys: dict[str, Any] = {} if contract >= "2.5" else {"CACHE_HASH_METHOD": hashlib.md5}
+    found: dict[str, dict[str, Any]] = {
         "simple": SIMPLE,
         "simple debug": {**SIMPLE, "DEBUG": True},
-        "redis": {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url, "CACHE_KEY_PREFIX": ""},
+        "redis": {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url, "SECRET_KEY": "secret"},
+        "redis client": {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": redis.Redis.from_url(url)},
         "null": {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True},
     }
+    return {name: {**config, **keys} for name, config in found.items()}
 
 
 def notebooks(contract: str, port: int) -> dict[str, dict[str, Any]]:
     """Runs every group under each of its settings."""
     clock = Clock()
     take_place(sys.argv[1], clock)
+    # Up to Flask 2.1 a request that failed in debug stays the current one, for a debugger to look at.
+    if "PRESERVE_CONTEXT_ON_EXCEPTION" in Flask.default_config:
+        kept = {**Flask.default_config, "PRESERVE_CONTEXT_ON_EXCEPTION": False}
+        Flask.default_config = ImmutableDict(kept)
     listener = Listener()
     logging.getLogger().addHandler(listener)
     logging.getLogger().setLevel(logging.INFO)
@@ -75,7 +86,7 @@ def notebooks(contract: str, port: int) -> dict[str, dict[str, Any]]:
     written: dict[str, dict[str, Any]] = {}
     for file in sorted((HERE / "groups").glob("g*.py")):
         module = importlib.import_module(f"groups.{file.stem}")
-        known = settings(port)
+        known = settings(contract, port)
         for name in getattr(module, "SETTINGS", known):
             client.flushall()
             journal.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -179,3 +180,21 @@ def test_a_method_replaced_on_the_store_serves_many_keys(compat: Cache) -> None:
     compat.set("a", 1)
     compat.cache.get = lambda key: f"own {key}"
     assert compat.get_many("a", "b") == ["own a", "own b"]
+
+
+@pytest.mark.parametrize("where", ["memory", "redis"])
+def test_an_answer_by_query_is_deleted_once(app: Flask, redis_url: str, where: str) -> None:
+    prefix = f"compat-{uuid.uuid4().hex}-"
+    redis = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
+    cache = Cache(app, config=redis if where == "redis" else {"CACHE_TYPE": "SimpleCache"})
+
+    @app.get("/works")
+    @cache.cached(query_string=True)
+    def works() -> str:
+        return ""
+
+    client = app.test_client()
+    client.get("/works?limit=15")
+    with app.app_context():
+        gone = [cache.delete_cached(works, "/works", "limit=15") for _ in range(2)]
+    assert gone == [True, False]

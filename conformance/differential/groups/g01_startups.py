@@ -44,6 +44,7 @@ def by_config(config: dict[str, Any]) -> tuple[Flask, Cache]:
 
 def by_argument(config: dict[str, Any]) -> tuple[Flask, Cache]:
     app = Flask("by_argument")
+    app.secret_key = "secret"
     app.config["CACHE_TYPE"] = "nowhere"
     cache = Cache(app, config=config)
 
@@ -57,6 +58,7 @@ def by_argument(config: dict[str, Any]) -> tuple[Flask, Cache]:
 
 def by_factory(config: dict[str, Any] | None) -> Flask:
     app = Flask("by_factory")
+    app.secret_key = "secret"
     if config is None:
         late.init_app(app)
     else:
@@ -230,6 +232,21 @@ BACKENDS = [
     "SpreadSASLMemcachedCache",
 ]
 
+OLD_BACKENDS = [
+    "UWSGICache",
+    "null",
+    "simple",
+    "filesystem",
+    "redis",
+    "redissentinel",
+    "rediscluster",
+    "uwsgi",
+    "memcached",
+    "gaememcached",
+    "saslmemcached",
+    "spreadsaslmemcached",
+]
+
 
 def names(see: Notebook) -> None:
     if see.setting != "simple":
@@ -244,6 +261,9 @@ def names(see: Notebook) -> None:
     there = importlib.import_module("flask_caching.backends")
     for name in BACKENDS:
         see.call(f"backends.{name}", lambda name=name: getattr(there, name).__name__)
+    if not see.since("2.5"):
+        for name in OLD_BACKENDS:
+            see.call(f"backends.{name}", lambda name=name: callable(getattr(there, name)))
     see.value("hash functions", [each().name for each in flask_caching.SUPPORTED_HASH_FUNCTIONS])
     see.value("logger", flask_caching.logger.name)
     see.value(

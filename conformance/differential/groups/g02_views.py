@@ -136,7 +136,7 @@ def create_app(config: dict[str, Any], see: Notebook) -> Flask:
 
     @app.after_request
     def stamp(response: Response) -> Response:
-        response.headers["X-Stamp"] = str(ran("after"))
+        response.headers["X-Stamp"] = str(ran(f"after {request.path}"))
         return response
 
     # A blueprint of a module serves several applications, as the cache does.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,8 @@ def observe(see: Notebook) -> None:
         see.get("/absent/410 again", client, "/absent/410")
     see.get("gate that breaks", client, "/breaks")
     functions(see, app, cache)
+    if not see.since("2.5"):
+        positions(see, cache)
     if see.since("2.5"):
         staleness(see, app, cache)
 
@@ -175,6 +178,27 @@ def functions(see: Notebook, app: Flask, cache: Cache) -> None:
     by_key = cache.cached(50, "gated", unless=lambda: flags.unless)(lambda: ran("by key"))
     see.call("fixed key, bypassed", by_key)
     see.call("fixed key, not stored", cache.get, "gated")
+
+
+def positions(see: Notebook, cache: Cache) -> None:
+    """Arguments by position, in the order that 2.4 had."""
+    ways: dict[str, Any] = {
+        "five": (50, "five", None, None, lambda value: False),
+        "six": (50, "six", None, None, lambda value: False, False),
+        "eight": (50, "eight", None, None, None, False, hashlib.md5, True),
+    }
+    for name, arguments in ways.items():
+        cached = see.call(f"{name} of cached", cache.cached, *arguments)
+        if cached is not None:
+            function = cached(lambda: ran("by position") and None)
+            see.call(f"{name}: first", function)
+            see.call(f"{name}: second", function)
+            see.call(f"{name}: in store", cache.has, name)
+    six = see.call("six of memoize", cache.memoize, 50, None, None, None, None, hashlib.md5, True)
+    if six is not None:
+        function = six(add)
+        see.call("six of memoize: first", function, 7, 7)
+        see.call("six of memoize: second", function, 7, 7)
 
 
 def add(a: int, b: int = 0) -> int:

@@ -23,34 +23,41 @@ class Adder:
 
     @cache.memoize(50)
     def add(self, b: int = 0) -> str:
-        return f"{self.initial} {b} {ran('add')}"
+        ran("add")
+        return f"{self.initial} {b}"
 
     @cache.memoize(50)
     def total(self, b: int, *more: int, **words: int) -> str:
-        return f"{self.initial} {b} {more} {sorted(words.items())} {ran('total')}"
+        ran("total")
+        return f"{self.initial} {b} {more} {sorted(words.items())}"
 
     @property
     @cache.memoize(50)
     def value(self) -> str:
-        return f"{self.initial} {ran('value')}"
+        ran("value")
+        return f"{self.initial}"
 
     @cache.memoize(50, args_to_ignore=["self"])
     def shared(self, b: int) -> str:
-        return f"{self.initial} {b} {ran('shared')}"
+        ran("shared")
+        return f"{self.initial} {b}"
 
     @cache.cached(50, key_prefix="method")
     def cached(self) -> str:
-        return f"{self.initial} {ran('cached')}"
+        ran("cached")
+        return f"{self.initial}"
 
     @classmethod
     @cache.memoize(50)
     def make(cls, a: int, b: int) -> str:
-        return f"{cls.__name__} {a} {b} {ran('make')}"
+        ran("make")
+        return f"{cls.__name__} {a} {b}"
 
     @staticmethod
     @cache.memoize(50)
     def free(a: int, b: int = 1) -> str:
-        return f"{a} {b} {ran('free')}"
+        ran("free")
+        return f"{a} {b}"
 
 
 class Child(Adder):
@@ -68,7 +75,8 @@ class Row:
 
     @cache.memoize(50)
     def text(self, a: int = 1) -> str:
-        return f"row {self.number} {a} {ran('text')}"
+        ran("text")
+        return f"row {self.number} {a}"
 
 
 class Repository:
@@ -77,7 +85,8 @@ class Repository:
 
     @cache.memoize(50, args_to_ignore=["session"])
     def find(self, session: Any, name: str) -> str:
-        return f"{name} {ran('find')}"
+        ran("find")
+        return f"{name}"
 
 
 def observe(see: Notebook) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 from flask_caching import Cache
 from journal import ran
-from notebook import Notebook
+from notebook import PREFIX, Notebook
 
 
 class Point:
@@ -97,7 +97,7 @@ def values(see: Notebook, cache: Cache) -> None:
         see.value(f"class of value {number}", type(cache.get(f"value {number}")).__name__)
         see.call(f"has value {number}", cache.has, f"value {number}")
         if see.redis is not None:
-            see.value(f"bytes of value {number}", see.redis.get(f"value {number}"))
+            see.value(f"bytes of value {number}", see.redis.get(f"{PREFIX}value {number}"))
     shared = [1, 2]
     cache.set("shared", shared)
     shared.append(3)
@@ -109,10 +109,10 @@ def values(see: Notebook, cache: Cache) -> None:
     see.call("set what cannot be pickled", cache.set, "lambda", lambda: None)
     see.call("get what cannot be pickled", cache.get, "lambda")
     if see.redis is not None:
-        see.redis.set("foreign", b"raw bytes")
-        see.redis.set("number", b"42")
-        see.redis.set("pickle", b"!" + pickle.dumps({"a": 1}))
-        see.redis.set("broken", b"!nonsense")
+        see.redis.set(f"{PREFIX}foreign", b"raw bytes")
+        see.redis.set(f"{PREFIX}number", b"42")
+        see.redis.set(f"{PREFIX}pickle", b"!" + pickle.dumps({"a": 1}))
+        see.redis.set(f"{PREFIX}broken", b"!nonsense")
         for key in ("foreign", "number", "pickle", "broken"):
             see.call(f"get {key}", cache.get, key)
 

@@ -158,7 +158,7 @@ def private(see: Notebook, app: Flask) -> None:
         cache.set("p:2", [2])
         cache.set("q:1", 3)
         if see.redis is not None:
-            found = sorted(store._write_client.scan_iter(match="p:*"))
+            found = sorted(store._write_client.scan_iter(match=f"{store.key_prefix}p:*"))
             see.value("scan", found)
             see.call("delete by scan", store._write_client.delete, *found)
             see.value("keys", sorted(store._read_client.keys("*")))

@@ -12,7 +12,6 @@ from flask_caching.backends.base import BaseCache
 from journal import ran
 from notebook import Notebook
 
-SETTINGS = ["simple", "simple debug", "redis", "null"]
 HERE = __name__
 
 
@@ -256,10 +255,10 @@ def stores(see: Notebook) -> None:
         }
     for name, config in types.items():
         app = Flask("store")
-        made = see.call(f"{name}: start", Cache, app, config={"DEBUG": see.debug, **config})
+        app.debug = see.debug
+        made = see.call(f"{name}: start", Cache, app, config={**see.config, **config})
         if made is None:
             continue
-        app.debug = see.debug
         store = made.cache
         see.value(f"{name}: class", type(store).__name__)
         see.value(f"{name}: of cachelib", isinstance(store, cachelib.BaseCache))

@@ -9,13 +9,13 @@ import redis
 from flask import Flask
 from flask_caching import Cache
 from journal import ran
-from notebook import Notebook
+from notebook import PREFIX, Notebook
 
-SETTINGS = ["simple", "simple debug", "redis"]
+SETTINGS = ["simple", "simple debug", "redis", "redis client"]
 
 
 def observe(see: Notebook) -> None:
-    if see.redis is not None:
+    if see.setting == "redis":
         set_ups(see)
         prefixes(see)
         clients(see)
@@ -68,7 +68,8 @@ def set_ups(see: Notebook) -> None:
         see.call(f"{name}: get", cache.get, "key")
         see.value(f"{name}: flag", cache.cache.ignore_delete_many_errors)
         if name != "nobody listens":
-            see.value(f"{name}: keys", stored(see))
+            see.value(f"{name}: keys", [found[:2] for found in stored(see)])
+            see.value(f"{name}: bytes", [found[2] for found in stored(see)])
         see.call(f"{name}: clear", cache.clear)
         see.redis.flushall()
 
@@ -310,7 +311,8 @@ def serializers(see: Notebook) -> None:
         naming=("CACHE_SERIALIZER",),
     )
     plain = Cache(Flask("s"), config=dict(see.config))
-    see.value("class of the default", type(plain.cache.serializer).__name__)
+    kinds = [kind.__name__ for kind in type(plain.cache.serializer).__mro__]
+    see.value("class of the default", [kind for kind in kinds if not kind.startswith("_")])
     plain.cache.serializer = JSONSerializer()
     see.call("exchanged: set", plain.set, "x", [1])
     see.call("exchanged: get", plain.get, "x")
@@ -331,6 +333,6 @@ def exercise_serializer(see: Notebook, name: str, cache: Cache) -> None:
     see.call(f"{name}: memoize", rows, 1)
     see.call(f"{name}: memoize again", rows, 1)
     if see.redis is not None:
-        see.value(f"{name}: bytes", see.redis.get("k"))
+        see.value(f"{name}: bytes", see.redis.get(f"{PREFIX}k"))
     else:
         see.value(f"{name}: bytes", cache.cache._cache["k"][1])

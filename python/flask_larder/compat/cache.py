@@ -141,7 +141,11 @@ class Cache(Memoizing):
             through_client = isinstance(backend, RedisCache)
             return (through_client and backend.delete_variants(key)) or gone
         known = backend.engine.keys()
-        there = known is None or any(_is_by_query(other, key) for other in known)
+        if known is None:
+            # What answers a query itself is no base key, though a path may end as it does.
+            there = _ENDS_BY_QUERY.search(key) is None
+        else:
+            there = any(_is_by_query(other, key) for other in known)
         backend.engine.bump([base_tag(key)], [])
         return gone or there
 
@@ -286,6 +290,7 @@ def _overrides_store(kind: type[own.Backend]) -> bool:
 
 # The key of an answer by query is its base key and a digest: as many digits as the hash method has.
 _DIGEST = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96,128})")
+_ENDS_BY_QUERY = re.compile(r"[0-9a-f]{32}$")
 
 
 def _is_by_query(key: str, base: str) -> bool:
