@@ -33,7 +33,7 @@ from .building import backend_of, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
 from .memoizing import KEY_HOOKS, Memoizing
-from .quick import Answered, made_before
+from .quick import Answered
 from .views import CompatView, base_tag
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Cache(Memoizing):
         keeps_none = decorated.keeps_none
 
         def answer(args: tuple[Any, ...], kwargs: dict[str, Any], made: Any = None) -> Answered:
-            return Answered(run(decorated.steps(args, kwargs, made_before(made)), load))
+            return Answered(decorated.answer(args, kwargs, load, made))
 
         native: Any = CachedFunction(answer)
         decorated._native = native

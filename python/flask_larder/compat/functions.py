@@ -78,8 +78,12 @@ class CompatFunction(Quick, Function):
         self.cache._prolong_versions(self.function, args, ignored, timeout)
 
     def native_rule(self) -> ClassicCall | None:
+        make = self.plain_maker()
+        return None if make is None else make.rule(self.function)
+
+    def plain_maker(self) -> KeyMaker | None:
+        """What makes the keys where nobody else has a say in them."""
         cache, make = self.cache, self._make_key
         if not isinstance(make, KeyMaker) or make.cache is not cache or self.options.values:
             return None
-        hooked = any(cache._replaces(name) for name in KEY_HOOKS)
-        return None if hooked else make.rule(self.function)
+        return None if any(cache._replaces(name) for name in KEY_HOOKS) else make

@@ -44,10 +44,17 @@ class KeyMaker:
         cache = self.cache
         if cache._replaces("_memoize_version") or cache._replaces("_memoize_kwargs_to_args"):
             return self._by_hooks(f, args, kwargs)
+        digest, keys = self.parts(f, args, kwargs)
+        return digest + "".join(cache._versions(keys))
+
+    def parts(
+        self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, list[str]]:
+        """What stands for the arguments of a call, and where its versions are stored."""
         rule = self.rule(f)
         digest, of_instance = rule.digest(args, kwargs)
         names = (rule.namespace,) if of_instance is None else (rule.namespace, of_instance)
-        return digest + "".join(cache._versions([cache._memvname(name) for name in names]))
+        return digest, [self.cache._memvname(name) for name in names]
 
     def rule(self, f: Callable[..., Any]) -> ClassicCall:
         """How the calls of `f` become keys, with the hash method and the source that hold now."""
@@ -105,6 +112,11 @@ class Memoizing(SafeCache):
     def _is_classic(self) -> bool:
         """Whether calls are answered by way of this cache's methods, as Flask-Caching answers them."""
         raise NotImplementedError
+
+    def _shared_versions(self) -> Any:
+        """The versions of a store on a server, where no other program has to see each call; None for
+        any other store."""
+        return None
 
     def _replaces(self, name: str) -> bool:
         """Whether a subclass, or somebody on this very object, has a method of this name."""
@@ -173,14 +185,21 @@ class Memoizing(SafeCache):
         del kwargs
         name, _ = utils.function_namespace(f, args)
         keys = self._version_keys(f, args or (), how.get("args_to_ignore"))
+        shared = self._shared_versions()
         if how.get("delete"):
             self.delete_many(keys[-1])
+            if shared is not None:
+                shared.space.engine.bump([], keys[-1:])
             return name, None
         if not how.get("reset"):
             return name, "".join(self._versions(keys))
         if self._is_classic():
             # Nothing comes of it; those who follow the calls of a store find it in its place.
             self.get_many(*keys)
+        if shared is not None:
+            made = shared.renew(keys[-1])
+            shared.space.engine.bump([], keys[-1:])
+            return name, made
         made = self._memoize_make_version_hash()
         self.set_many({keys[-1]: made}, timeout=how.get("timeout", utils.VERSION_TIMEOUT))
         return name, made
@@ -196,6 +215,10 @@ class Memoizing(SafeCache):
 
     def _versions(self, keys: list[str]) -> list[str]:
         """The versions under `keys`; those that are not there are made up and stored."""
+        shared = self._shared_versions()
+        if shared is not None:
+            versions: list[str] = shared.current(keys)
+            return versions
         found = self.get_many(*keys)
         if None not in found:
             return found

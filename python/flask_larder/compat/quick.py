@@ -10,12 +10,14 @@ through the steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._native import CachedFunction, ClassicCall, ClassicView
 from ..decorated import Decorated
 from ..responses import responder
+from ..steps import run
 from .gates import OwnGate
 
 if TYPE_CHECKING:
@@ -47,6 +49,20 @@ class Quick(Decorated):
             # Here the name is for people alone: the keys are made as Flask-Caching makes them.
             kind = type(self.function)
             return f"{kind.__module__}.{kind.__qualname__}"
+
+    def answer(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        load: Callable[..., Any],
+        made: Any = None,
+    ) -> Any:
+        """The answer to a call that is no plain hit in memory.
+
+        `made` is the key of the call where that was made before, or the error of making it: people's
+        own key functions are called once for each call.
+        """
+        return run(self.steps(args, kwargs, None if made is None else partial(_again, made)), load)
 
     def native_rule(self) -> ClassicCall | ClassicView | None:
         """What makes the key without Python, where that is possible."""
@@ -92,12 +108,6 @@ def _watched(cache: Cache, app: Any) -> list[tuple[dict[Any, Any], Any, Any]]:
         (registry, cache, registry[cache]),
         *((each.config, "DEBUG", each.config["DEBUG"]) for each in apps),
     ]
-
-
-def made_before(made: Any) -> Any:
-    """What gives `Decorated.steps` a key that was made for the call already, or the error of making
-    it: people's own key functions are called once for each call."""
-    return None if made is None else partial(_again, made)
 
 
 def _again(made: Any) -> Any:
