@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from .. import _native, safety
 from .._native import ClassicView, Key, Policy
 from ..decorated import Uncached
+from ..endpoints import endpoints_of
 from ..source import Source, is_asked, read_source
 from ..steps import Steps
 from ..vary import Inputs
@@ -145,7 +146,8 @@ class CompatView(Quick, View):
     def _url(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         values = dict(zip(utils.get_arg_names(self.function), args, strict=False))
         values.update(kwargs)
-        endpoint = endpoint_of(self.wrapper) or self.function.__name__
+        endpoints = endpoints_of(current_app, self.wrapper) if current_app else []
+        endpoint = next(iter(endpoints), self.function.__name__)
         return url_for(endpoint, _external=False, **values)
 
     # Values.
@@ -295,16 +297,3 @@ def current_path(name: str) -> str:
             "(give it a key_prefix without %s)"
         )
     return request.path
-
-
-def endpoint_of(function: Any) -> str | None:
-    """The endpoint whose view is `function`, also under further decorators."""
-    if not current_app:
-        return None
-    for endpoint, view in current_app.view_functions.items():
-        found: Any = view
-        while found is not None:
-            if found is function:
-                return endpoint
-            found = getattr(found, "__wrapped__", None)
-    return None
