@@ -13,8 +13,8 @@ use crate::map::{Map, Word};
 ///
 /// Take the [`Stamp`] of a key **before** reading it from the store, and keep both. As long as the
 /// stamp [holds](Self::holds), no process has finished a write or a purge of the key, or of anything
-/// that it may depend on. Every writer moves the words before it commits and again afterwards, so
-/// that neither a read before nor one behind the commit can be taken for the other. Base keys share
+/// that it may depend on. Every writer moves the words when it says what it changes, and again when
+/// it has committed and before its caller hears of it. Base keys share
 /// 65,536 slots: a neighbour's write costs a read, and never shows something old.
 ///
 /// Looking costs three loads from memory. Cheap to clone.

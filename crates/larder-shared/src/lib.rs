@@ -45,9 +45,9 @@
 //! open and opens it again. The one thing that must not be done is to fork from within a call of the
 //! store, out of a codec or an observer.
 //!
-//! Linux only; elsewhere this crate is empty.
+//! Linux on machines of 64 bits only; elsewhere this crate is empty.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 mod builder;
 mod check;

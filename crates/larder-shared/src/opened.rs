@@ -198,7 +198,6 @@ pub(crate) fn is_damage(error: &heed::Error) -> bool {
                 | M::CursorFull
                 | M::PageFull
                 | M::Incompatible
-                | M::BadValSize
                 | M::Problem
                 | M::MapResized
         ),

@@ -4,6 +4,8 @@ mod count;
 mod evict;
 mod read;
 mod remove;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writing;
 
@@ -154,6 +156,10 @@ impl<V: Value, C: Codec<V>> Store<V> for Shared<C> {
 
     async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {
         self.0.get(key)
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Reading<V>>> {
+        self.0.get_many(keys)
     }
 
     async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {

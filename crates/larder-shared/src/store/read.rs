@@ -40,6 +40,27 @@ impl<C> Inner<C> {
         Ok(Reading { entry, fence })
     }
 
+    /// Reads many keys in one transaction.
+    pub(super) fn get_many<V: Value>(&self, keys: &[Key]) -> Result<Vec<Reading<V>>>
+    where
+        C: Codec<V>,
+    {
+        let read = self.read(|opened, view, state| {
+            let find = |key| self.find(opened, view, (state, key));
+            let found = keys.iter().map(find).collect::<heed::Result<Vec<_>>>()?;
+            Ok((found, state.fence()))
+        })?;
+        let (found, fence) = match read {
+            Some(read) => read,
+            None => (keys.iter().map(|_| None).collect(), Fence::default()),
+        };
+        let readings = found.into_iter().map(|raw| Reading {
+            entry: raw.and_then(|raw| self.decode(raw)).map(Arc::new),
+            fence: fence.clone(),
+        });
+        Ok(readings.collect())
+    }
+
     /// Runs `look` in a read transaction of a namespace that has a state. `None` where there is none
     /// and no room to make one.
     pub(super) fn read<T>(
@@ -53,10 +74,11 @@ impl<C> Inner<C> {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) if self.found()? => {}
                 Ok(None) => return Ok(None),
-                Err(error) if is_damage(&error) && !is_crowded(&error) => {
+                Err(error) if is_damage(&error) => {
                     self.replace(&opened, Replaced::Damaged(error.to_string()))?;
                 }
                 Err(error) => {
+                    // There may be no place left for a reader.
                     self.clear_readers(&opened);
                     last = Some(error);
                 }
@@ -209,12 +231,4 @@ impl Raw {
     pub(super) fn meta(&self) -> &Meta {
         &self.meta
     }
-}
-
-/// Whether there was no place left in the table of readers.
-fn is_crowded(error: &heed::Error) -> bool {
-    matches!(
-        error,
-        heed::Error::Mdb(heed::MdbError::ReadersFull | heed::MdbError::BadRslot)
-    )
 }

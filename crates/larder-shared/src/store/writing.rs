@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use heed::{MdbError, RoTxn, RwTxn};
@@ -245,21 +246,14 @@ impl<'a> Writing<'a> {
         })
     }
 
-    /// The words move before the commit, so that who reads them first and the entry then cannot keep
-    /// the old entry under the new word; and again afterwards, so that who read both in between
-    /// looks again.
+    /// The words move once more when the transaction is over, because who has read them since they
+    /// moved first may have read the old entry. The first move is for a writer that is killed between
+    /// its commit and the second one.
     fn commit(self) -> heed::Result<()> {
-        let map = &self.opened.map;
-        let moves = || {
-            self.moved.iter().for_each(|&base| map.move_slot(base));
-            if self.moved_all {
-                map.move_all();
-            }
-        };
         if !self.changed {
-            moves();
             return Ok(());
         }
+        let map = Arc::clone(&self.opened.map);
         // Said before and after, so that whoever finds the files later knows which transactions may
         // be the last one. Those of another epoch do not count.
         let id = self.txn.id() as u64;
@@ -267,9 +261,11 @@ impl<'a> Writing<'a> {
         if current() {
             map.word(Word::Begun).store(id, Ordering::Release);
         }
-        moves();
         let committed = self.txn.commit();
-        moves();
+        self.moved.iter().for_each(|&base| map.move_slot(base));
+        if self.moved_all {
+            map.move_all();
+        }
         committed?;
         if current() {
             map.word(Word::Committed).fetch_max(id, Ordering::AcqRel);
@@ -296,10 +292,13 @@ impl<'a> Writing<'a> {
 
     /// Says that what a near tier has of this base key is out of date.
     pub(super) fn moves(&mut self, spot: Spot) {
+        self.opened.map.move_slot(spot.base);
         self.moved.push(spot.base);
     }
 
+    /// Says so of everything.
     pub(super) fn moves_all(&mut self) {
+        self.opened.map.move_all();
         self.moved_all = true;
     }
 
@@ -405,7 +404,7 @@ impl<'a> Writing<'a> {
         }
         self.entries += 1;
         self.bytes += bytes.len() as i64;
-        self.moved.push(spot.base);
+        self.moves(spot);
         Ok(())
     }
 
@@ -424,7 +423,7 @@ impl<'a> Writing<'a> {
         }
         self.entries -= 1;
         self.bytes -= length;
-        self.moved.push(spot.base);
+        self.moves(spot);
         Ok(true)
     }
 
