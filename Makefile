@@ -18,6 +18,10 @@ demo-rust: ## The same site on axum
 test: ## Run every test, Rust and Python, with a real Redis
 	@$(PY) scripts/run_tests.py
 
+.PHONY: matrix
+matrix: ## Run the Python tests on every promised Python and Flask
+	@$(PY) scripts/run_matrix.py
+
 .PHONY: lint
 lint: ## Check format, lints, types, documentation and the floors
 	@$(PY) scripts/run_lint.py

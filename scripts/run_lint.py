@@ -96,7 +96,7 @@ def report(checks: dict[str, Callable[[], list[str]]]) -> list[str]:
 
 def body(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     """Every check runs, also after one has failed; names as arguments choose among them."""
-    interpreter = ensure_venv(VENV, ["build", "test", "lint"])
+    interpreter = ensure_venv(VENV, ["build", "test-tools", "test", "lint"])
     checks: dict[str, Callable[[], list[str]]] = {
         "house rules": check_house_rules,
         "behaviour": check_behaviour,

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import native
 import servers
 from counts import Counts, read_cargo_line, read_junit
 from installs import ensure_venv
+from matrix import ALWAYS, PYTEST_RAN, TEST_SECONDS, run_environments
 from project import ROOT, VENV, Trouble, environment, main, run, say, timed
 
 CARGO_TEST = ["cargo", "test", "--workspace", "--exclude", "larder-python", "--no-fail-fast"]
 # The flight once more, under a model checker that runs its threads in thousands of orders.
 MODEL_CHECK = ["cargo", "test", "-p", "larder-core", "--lib", "--features", "shuttle"]
 CARGO_SECONDS = 1200.0
-TEST_SECONDS = 180
 PYTEST_FOLDERS = ("python", "demo/tests", "scripts/tests")
-# pytest's exit codes for "all passed" and "some failed"; any other means that it did not run.
-PYTEST_RAN = (0, 1)
-
-
-@contextlib.contextmanager
-def real_servers() -> Iterator[dict[str, str]]:
-    """Start what the tests talk to; yields the variables by which they find it."""
-    port = servers.free_port()
-    with servers.redis(port) as socket_path:
-        yield {
-            "LARDER_TEST_REDIS": f"redis://127.0.0.1:{port}",
-            "LARDER_TEST_REDIS_SOCKET": str(socket_path),
-            "LARDER_TEST_REDIS_SERVER": str(shutil.which("redis-server")),
-        }
 
 
 def cargo_tests(counts: Counts, env: Mapping[str, str]) -> None:
@@ -81,7 +65,7 @@ def cargo_test(counts: Counts, command: list[str], env: Mapping[str, str]) -> No
 
 def python_tests(counts: Counts, env: Mapping[str, str]) -> None:
     """Build the package and its wheel, then run the Python tests folder by folder."""
-    interpreter = ensure_venv(VENV, ["build", "test", *demo_requirements()])
+    interpreter = ensure_venv(VENV, ["build", "test-tools", "test", *demo_requirements()])
     native.develop(interpreter)
     env = {**env, "LARDER_TEST_WHEEL": str(native.wheel())}
     for folder in PYTEST_FOLDERS:
@@ -105,6 +89,11 @@ def pytest(counts: Counts, interpreter: Path, folder: str, env: Mapping[str, str
             counts.fail(f"pytest {folder} ended with exit code {code}")
 
 
+def other_environments(counts: Counts, _env: Mapping[str, str]) -> None:
+    """The Python package's tests on its oldest Flask, and on newer Pythons."""
+    run_environments(counts, ALWAYS)
+
+
 def step(counts: Counts, name: str, action: object, env: Mapping[str, str]) -> None:
     """Run a suite; what keeps it from running is one failed test, and the next suite follows."""
     try:
@@ -119,10 +108,11 @@ def body() -> int:
     servers.stop_on_signals()
     counts = Counts()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
-    with real_servers() as env:
+    with servers.for_tests() as env:
         step(counts, "cargo test", cargo_tests, env)
         step(counts, "model check", model_check, env)
         step(counts, "python", python_tests, env)
+        step(counts, "matrix", other_environments, env)
     for line in counts.skips:
         say(f"skipped: {line}")
     for line in counts.failures:

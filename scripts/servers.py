@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def for_tests() -> Iterator[dict[str, str]]:
+    """Start what the tests talk to; yields the variables by which they find it."""
+    port = free_port()
+    with redis(port) as socket_path:
+        yield {
+            "LARDER_TEST_REDIS": f"redis://127.0.0.1:{port}",
+            "LARDER_TEST_REDIS_SOCKET": str(socket_path),
+            "LARDER_TEST_REDIS_SERVER": str(shutil.which("redis-server")),
+        }
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ class RedisServer:
     def __init__(self, port: int, folder: str) -> None:
         self.port = port
         self.folder = folder
-        self.url = f"redis://127.0.0.1:{port}/0"
+        self.url = f"redis://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

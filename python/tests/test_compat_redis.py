@@ -491,17 +491,16 @@ def test_which_way_a_host_goes(options: dict[str, Any], url: str | None, deadlin
 
 
 def test_a_database_of_its_own(configured: Callable[..., Cache], redis_url: str) -> None:
-    server = redis_url.rpartition("/")[0]
     for config in (
-        {"CACHE_REDIS_URL": f"{server}/2"},
-        {"CACHE_REDIS_URL": server, "CACHE_REDIS_DB": 3},
+        {"CACHE_REDIS_URL": f"{redis_url}/2"},
+        {"CACHE_REDIS_URL": redis_url, "CACHE_REDIS_DB": 3},
     ):
         cache = configured(**config)
         number = config.get("CACHE_REDIS_DB", 2)
         assert client_of(cache).connection_pool.get_connection().db == number
         cache.set("k", "v")
-        assert redis_py.Redis.from_url(f"{server}/{number}").exists(cache.cache.key_prefix + "k")
-        assert not redis_py.Redis.from_url(f"{server}/0").exists(cache.cache.key_prefix + "k")
+        assert redis_py.Redis.from_url(f"{redis_url}/{number}").exists(cache.cache.key_prefix + "k")
+        assert not redis_py.Redis.from_url(f"{redis_url}/0").exists(cache.cache.key_prefix + "k")
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import pytest
 from conftest import Calls, RedisServer, redis_config
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     Engine,
     ForeignKey,
@@ -719,9 +718,12 @@ def test_what_makes_no_sessions_is_refused(cache: Cache, given: Any) -> None:
 
 
 def test_flask_sqlalchemy(tmp_path: Path, calls: Calls) -> None:
+    flask_sqlalchemy = pytest.importorskip(
+        "flask_sqlalchemy", reason="Flask-SQLAlchemy with SQLAlchemy 2 needs Flask 2.2.5"
+    )
     app = Flask("shop")
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path / 'flask.db'}"
-    db = SQLAlchemy()
+    db = flask_sqlalchemy.SQLAlchemy()
     cache = Cache(config={"CACHE_TYPE": "SimpleCache"})
     invalidations = Invalidations(cache, db.session)
 
