@@ -203,6 +203,34 @@ def test_versions_end_with_their_entries(app: Flask, compat: Cache, clock: HandC
     assert compat.get(version) is None
 
 
+def test_versions_that_nothing_was_stored_under_end(
+    app: Flask, compat: Cache, clock: HandClock
+) -> None:
+    # Flask-Caching keeps them for ever.
+    @compat.memoize(response_filter=lambda value: False)
+    def filtered() -> int:
+        return 1
+
+    @compat.memoize()
+    def forgotten() -> int:
+        return 1
+
+    @compat.memoize(timeout=0)
+    def lasting() -> int:
+        return 1
+
+    functions: list[Any] = [filtered, forgotten, lasting]
+    names = [compat._memvname(function_namespace(f)[0]) for f in functions]
+    with app.app_context():
+        filtered()
+        compat.delete_memoized(forgotten)
+        lasting()
+        clock.advance(29 * 24 * 3600)
+        assert None not in compat.get_many(*names)
+        clock.advance(2 * 24 * 3600)
+        assert [found is None for found in compat.get_many(*names)] == [True, True, False]
+
+
 def test_results_are_the_callers_own(app: Flask, each: Cache) -> None:
     @each.memoize()
     def f() -> list[int]:

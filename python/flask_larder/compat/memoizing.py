@@ -25,6 +25,11 @@ KEY_HOOKS = frozenset(
 )
 """The methods that have a say in the keys of memoized calls."""
 
+# How long a version lives that nothing was stored under, be it that a function was only forgotten or
+# that a filter let nothing in: Flask-Caching keeps those for ever. What people put under a key that
+# they were given has a month for it.
+UNUSED_SECONDS = 30 * 24 * 3600
+
 # Rules that one key maker keeps: it is mostly asked for the keys of one function.
 _MOST_RULES = 16
 
@@ -201,7 +206,7 @@ class Memoizing(SafeCache):
             shared.space.engine.bump([], keys[-1:])
             return name, made
         made = self._memoize_make_version_hash()
-        self.set_many({keys[-1]: made}, timeout=how.get("timeout", utils.VERSION_TIMEOUT))
+        self.set_many({keys[-1]: made}, timeout=how.get("timeout", UNUSED_SECONDS))
         return name, made
 
     def _version_keys(
@@ -228,7 +233,7 @@ class Memoizing(SafeCache):
             if version is None
         }
         if self._is_classic():
-            self.set_many(made, timeout=utils.VERSION_TIMEOUT)
+            self.set_many(made, timeout=UNUSED_SECONDS)
         else:
             made = {key: self._settled(key, version) for key, version in made.items()}
         return [
@@ -243,7 +248,7 @@ class Memoizing(SafeCache):
         """
         # Flask-Caching does not call `add` here: a subclass that overrides it is not to hear of it.
         backend = self.cache
-        if backend.add(key, version, timeout=utils.VERSION_TIMEOUT):
+        if backend.add(key, version, timeout=UNUSED_SECONDS):
             return version
         there: str | None = backend.get(key)
         return there or version
