@@ -28,6 +28,7 @@ from ..steps import run
 from . import older, utils
 from .backends.rediscache import RedisCache
 from .backends.redislink import delete_by_client
+from .backends.redisversions import Versions
 from .backends.simplecache import METHODS, SimpleCache
 from .building import backend_of, serializer_of
 from .functions import CompatFunction
@@ -146,7 +147,7 @@ class Cache(Memoizing):
             there = _ENDS_BY_QUERY.search(key) is None
         else:
             there = any(_is_by_query(other, key) for other in known)
-        backend.engine.bump([base_tag(key)], [])
+        backend.engine.bump([], [base_tag(key)])
         return gone or there
 
     def unlink(self, *keys: Any) -> Any:
@@ -228,6 +229,12 @@ class Cache(Memoizing):
         return super()._render_fragment(timeout, name, vary, caller)
 
     # What the decorated functions ask of their cache.
+
+    def _shared_versions(self) -> Versions | None:
+        """The versions of a store on a server, where no other program has to see each call."""
+        backend = self.cache
+        far = isinstance(backend, RedisCache) and not self._is_classic()
+        return backend.versions if far else None
 
     def _swallows(self, error: Exception) -> bool:
         if self.app.debug:

@@ -18,6 +18,7 @@ from .._native import CachedFunction, ClassicCall, ClassicView
 from ..decorated import Decorated
 from ..responses import responder
 from ..steps import run
+from .backends.rediscache import RedisCache
 from .gates import OwnGate
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Quick(Decorated):
             # Here the name is for people alone: the keys are made as Flask-Caching makes them.
             kind = type(self.function)
             return f"{kind.__module__}.{kind.__qualname__}"
+
+    def timeout(self) -> float | None:
+        seconds = super().timeout()
+        # What cachelib takes there for "no end" has no other meaning on a server.
+        return None if seconds == -1 and isinstance(self.cache.cache, RedisCache) else seconds
 
     def answer(
         self,

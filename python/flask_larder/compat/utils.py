@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
+from .. import durations
+
 __all__ = [
     "function_namespace",
     "get_arg_default",
@@ -136,6 +138,13 @@ def normalize_timeout(timeout: Any) -> Any:
     if isinstance(timeout, timedelta):
         return math.ceil(timeout.total_seconds())
     return timeout
+
+
+def classic_timeout(timeout: Any) -> Any:
+    """As `normalize_timeout`, and text may have a unit: "5m"."""
+    if isinstance(timeout, str):
+        return math.ceil(durations.seconds(timeout, "timeout"))
+    return normalize_timeout(timeout)
 
 
 def join_generator(rv: Iterable[Any]) -> Any:

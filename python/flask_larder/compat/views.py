@@ -171,7 +171,7 @@ class CompatView(Quick, View):
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
         policy = super().policy(args, kwargs)
         if self.by_query and not self.cache._is_classic():
-            return policy.tagged([base_tag(self._base())])
+            return policy.tagged([], [base_tag(self._base())])
         return policy
 
     def _base(self) -> str:
@@ -223,7 +223,7 @@ class CompatView(Quick, View):
     def classic_timeout(self, value: Any) -> Any:
         """The timeout as the cache's `set` takes it."""
         own = value.timeout if isinstance(value, CachedResponse) else None
-        return own or utils.normalize_timeout(self.wrapper.cache_timeout)
+        return own or utils.classic_timeout(self.wrapper.cache_timeout)
 
     # Accidents.
 

@@ -12,10 +12,11 @@ from flask import Response
 
 from ... import _native
 from ... import backends as own
-from ..._native import Engine, Page, Policy, RedisLink, RedisSpace
+from ..._native import Engine, Page, Policy, RedisLink
 from ...responses import page_of, respond
 from .base import BaseCache
 from .redislink import Link, delete_by_client, of_host, of_url, redis_module, say_once
+from .redisversions import Versions
 from .simplecache import whole_seconds
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
         self._assigned: dict[str, Any] = {}
         self._own_client: Any = None
         self._opened: RedisLink | None = None
-        self._spaces: dict[str, RedisSpace] = {}
+        self._spaces: dict[str, Versions] = {}
         if isinstance(host, str):
             host = of_host(host, port, password, db, kwargs)
         # A client that was handed in sees the calls that Flask-Caching makes, and no others.
@@ -135,16 +136,16 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
     @property
     def engine(self) -> Engine:  # type: ignore[override]
         """The engine over the entries of the prefix of the moment."""
-        return self.space.engine
+        return self.versions.space.engine
 
     @property
-    def space(self) -> RedisSpace:
-        """The entries of the prefix of the moment."""
+    def versions(self) -> Versions:
+        """The versions of memoized functions under the prefix of the moment."""
         prefix = self._get_prefix()
         found = self._spaces.get(prefix)
         return self._new_space(prefix) if found is None else found
 
-    def _new_space(self, prefix: str) -> RedisSpace:
+    def _new_space(self, prefix: str) -> Versions:
         if self._link.url is None or not prefix:
             # As of an attribute that is not there: nobody has to know of both ways.
             raise AttributeError(
@@ -155,12 +156,12 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
         while len(self._spaces) >= _MOST_SPACES:
             self._spaces.pop(next(iter(self._spaces)), None)
         # Whoever was first has the one that all use, for loads meet in it.
-        return self._spaces.setdefault(prefix, opened.space(prefix))
+        return self._spaces.setdefault(prefix, Versions(opened.space(prefix)))
 
     def forget_loads(self) -> None:
         """Forgets the loads under way, in a process that came out of a fork."""
-        for space in list(self._spaces.values()):
-            space.engine.forget_loads()
+        for versions in list(self._spaces.values()):
+            versions.space.engine.forget_loads()
 
     @property
     def serializer(self) -> BaseSerializer:  # type: ignore[override]
@@ -214,11 +215,15 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
 
     # Values.
 
-    def _policy(self, timeout: object) -> Policy:
+    def lifetime(self, timeout: object) -> int:
+        """A timeout as whole seconds; 0 is for ever."""
         seconds = whole_seconds(self.default_timeout if timeout is None else timeout)
         if seconds < -1:
             raise ValueError(f"timeout={timeout!r} is negative (use 0 for ever)")
-        return Policy(seconds if seconds > 0 else None)
+        return max(seconds, 0)
+
+    def _policy(self, timeout: object) -> Policy:
+        return Policy(self.lifetime(timeout) or None)
 
     def get(self, key: Any) -> Any:
         """The value, or None."""

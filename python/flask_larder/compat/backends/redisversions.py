@@ -1,0 +1,84 @@
+"""The versions of memoized functions on a Redis server: read with what stands under them, in one trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from ..._native import RedisSpace
+from .. import utils
+
+__all__ = ["Versions"]
+
+# A version lives so long where nothing is stored under it: longer than any load.
+_UNUSED = 600.0
+_REMEMBERED = 10_000
+
+
+class Versions:
+    """The versions in one namespace, and which of them this process has seen last.
+
+    Every call reads the versions anew. What was seen last is only a guess at the key of the answer, so
+    that it can be asked for in the same trip; where the guess was wrong, that is one trip more.
+    """
+
+    def __init__(self, space: RedisSpace) -> None:
+        self.space = space
+        self._seen: dict[str, str] = {}
+        # Until when, by the clock of this process, a version lives at least.
+        self._until: dict[tuple[str, str], float] = {}
+
+    def find(self, digest: str, keys: list[str]) -> tuple[str, tuple[object] | None]:
+        """The key of a call, made of its digest and the versions under `keys`, and what is stored
+        there as a tuple of one. None also where nobody has looked."""
+        guess = digest + "".join(self._seen.get(key, "") for key in keys)
+        *found, answer = self.space.read((*keys, guess), keys)
+        text = digest + "".join(self._completed(keys, found))
+        return text, answer if text == guess else None
+
+    def current(self, keys: list[str]) -> list[str]:
+        """The versions under `keys`; those that are not there are made up and stored."""
+        return self._completed(keys, self.space.read(tuple(keys), ()))
+
+    def _completed(self, keys: list[str], found: Sequence[tuple[object] | None]) -> list[str]:
+        versions: list[str] = []
+        for key, item in zip(keys, found, strict=True):
+            version = None if item is None else item[0]
+            versions.append(version if isinstance(version, str) else self.renew(key))
+            self._see(key, versions[-1])
+        return versions
+
+    def _see(self, key: str, version: str) -> None:
+        if self._seen.get(key) != version:
+            if len(self._seen) >= _REMEMBERED:
+                self._seen.clear()
+            self._seen[key] = version
+
+    def renew(self, key: str) -> str:
+        """Stores another version under `key`. Answers it."""
+        version = utils.fresh_version()
+        self.space.lend(key, version, _UNUSED)
+        self._note(key, version, monotonic() + _UNUSED)
+        return version
+
+    def outlive(self, keys: list[str], timeout: float) -> None:
+        """Lets the versions under `keys` live as long as what was stored for `timeout` seconds; 0 is
+        for ever. That costs a trip now and then: they are given twice the time."""
+        end = monotonic() + timeout if timeout > 0 else float("inf")
+        known = [(key, self._seen.get(key, "")) for key in keys]
+        due = [pair for pair in known if self._until.get(pair, 0.0) < end]
+        if not due:
+            return
+        names = tuple(key for key, _ in due)
+        if timeout > 0:
+            self.space.prolong(names, 2 * timeout + _UNUSED)
+            end += timeout
+        else:
+            self.space.prolong(names, None)
+        for key, version in due:
+            self._note(key, version, end)
+
+    def _note(self, key: str, version: str, until: float) -> None:
+        if len(self._until) >= _REMEMBERED:
+            self._until.clear()
+        self._until[key, version] = until
