@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use larder_core::store::{Mode, Put, Reading, Removal, Size};
-use larder_core::{Entry, Error, ErrorKind, Key, Meta, Result, Store, Tag, Value};
+use larder_core::store::{Listed, Mode, Put, Reading, Removal, Size};
+use larder_core::{Entry, Error, ErrorKind, Key, Kind, Meta, Result, Store, Tag, Value};
 
 use crate::Operation;
 
@@ -130,6 +130,10 @@ impl<V: Value, S: Store<V>> Store<V> for FailingStore<S> {
 
     async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
         self.enter(Operation::Variants)?.variants(base).await
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        self.enter(Operation::Variants)?.list(kind, prefix).await
     }
 
     async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {

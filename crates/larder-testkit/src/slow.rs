@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use larder_core::store::{Mode, Put, Reading, Removal, Size};
-use larder_core::{Entry, Key, Meta, Result, Store, Tag, Value};
+use larder_core::store::{Listed, Mode, Put, Reading, Removal, Size};
+use larder_core::{Entry, Key, Kind, Meta, Result, Store, Tag, Value};
 
 use crate::{Gate, Operation};
 
@@ -93,6 +93,11 @@ impl<V: Value, S: Store<V>> Store<V> for SlowStore<S> {
 
     async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
         let work = self.0.store.variants(base);
+        self.within(Operation::Variants, work).await
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        let work = self.0.store.list(kind, prefix);
         self.within(Operation::Variants, work).await
     }
 

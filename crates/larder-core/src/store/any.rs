@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Memory, Mode, Put, Reading, Removal, Size, Store};
+use super::{Listed, Memory, Mode, Put, Reading, Removal, Size, Store};
 use crate::entry::{Entry, Meta};
 use crate::error::Result;
-use crate::key::Key;
+use crate::key::{Key, Kind};
 use crate::tag::Tag;
 use crate::value::Value;
 
@@ -77,6 +77,7 @@ trait DynStore<V: Value>: fmt::Debug + Send + Sync {
     fn remove<'a>(&'a self, what: Removal<'a>) -> Boxed<'a, Vec<Key>>;
     fn bump<'a>(&'a self, tags: &'a [Tag]) -> Boxed<'a, ()>;
     fn count<'a>(&'a self, key: &'a Key, delta: i64, meta: Meta) -> Boxed<'a, i64>;
+    fn list<'a>(&'a self, kind: Kind, prefix: &'a [u8]) -> Boxed<'a, Option<Vec<Listed>>>;
     fn size(&self) -> Size;
     fn max_weight(&self) -> usize;
 }
@@ -124,6 +125,10 @@ impl<V: Value, S: Store<V>> DynStore<V> for S {
 
     fn count<'a>(&'a self, key: &'a Key, delta: i64, meta: Meta) -> Boxed<'a, i64> {
         Box::pin(Store::count(self, key, delta, meta))
+    }
+
+    fn list<'a>(&'a self, kind: Kind, prefix: &'a [u8]) -> Boxed<'a, Option<Vec<Listed>>> {
+        Box::pin(Store::list(self, kind, prefix))
     }
 
     fn size(&self) -> Size {
@@ -197,6 +202,10 @@ impl<V: Value> Store<V> for AnyStore<V> {
 
     async fn count(&self, key: &Key, delta: i64, meta: Meta) -> Result<i64> {
         inside!(self, count(key, delta, meta))
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        inside!(self, list(kind, prefix))
     }
 
     fn size(&self) -> Size {

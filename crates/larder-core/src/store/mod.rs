@@ -19,9 +19,11 @@ mod null;
 mod orders;
 mod pattern;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entry::{Entry, Fence, Meta};
 use crate::error::Result;
@@ -90,6 +92,31 @@ pub struct Size {
     pub bytes: u64,
     /// How many were evicted since the store was made.
     pub evicted: u64,
+}
+
+/// A base key under which something lies, as a store lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The base key.
+    pub key: Key,
+    /// How long the store goes on keeping what lies there; `None` for as long as it has room.
+    pub left: Option<Duration>,
+}
+
+impl Listed {
+    /// One of these for each base key among `found`, which lasts as long as its longest entry.
+    pub fn gather(found: impl IntoIterator<Item = (Key, Option<Duration>)>) -> Vec<Self> {
+        let mut listed = BTreeMap::new();
+        for (key, left) in found {
+            let longest = listed.entry(key.base_key()).or_insert(left);
+            // Nothing is longer than for ever.
+            *longest = longest
+                .zip(left)
+                .map(|(one, other): (Duration, _)| one.max(other));
+        }
+        let listed = listed.into_iter();
+        listed.map(|(key, left)| Self { key, left }).collect()
+    }
 }
 
 /// Keeps entries.
@@ -167,6 +194,18 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`ErrorKind::NotACounter`](crate::ErrorKind::NotACounter) when the key holds something else.
     fn count(&self, key: &Key, delta: i64, meta: Meta) -> impl Future<Output = Result<i64>> + Send;
+
+    /// The base keys of this kind that begin with `prefix` and under which something lies, in any
+    /// order; `None` from a store that cannot list them. What a purge has made invalid may be among
+    /// them. Takes time in proportion to the store; meant for people who look, not for requests.
+    fn list(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+    ) -> impl Future<Output = Result<Option<Vec<Listed>>>> + Send {
+        let _ = (kind, prefix);
+        async { Ok(None) }
+    }
 
     /// What the store holds, as far as it knows without asking anyone.
     fn size(&self) -> Size {

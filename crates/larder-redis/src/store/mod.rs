@@ -2,6 +2,7 @@
 
 mod count;
 mod lent;
+mod list;
 mod read;
 mod remove;
 mod scan;
@@ -14,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_core::codec::Codec;
-use larder_core::store::{Mode, Put, Reading, Removal};
-use larder_core::{Clock, Entry, Fence, Key, Meta, Result, Store, Tag, Value};
+use larder_core::store::{Listed, Mode, Put, Reading, Removal};
+use larder_core::{Clock, Entry, Fence, Key, Kind, Meta, Result, Store, Tag, Value};
 use redis::Value as Answer;
 
 use crate::answer;
@@ -228,6 +229,10 @@ impl<V: Value, C: Codec<V>, T: Transport> Store<V> for Redis<C, T> {
 
     async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
         self.0.variants(&base.base_key()).await
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        self.0.list(kind, prefix).await.map(Some)
     }
 
     async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {

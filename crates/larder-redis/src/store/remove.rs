@@ -152,7 +152,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     }
 
     /// The namespaces of this database that begin with the whole of this one, by their records.
-    async fn longer_namespaces(&self) -> Result<Vec<Vec<u8>>> {
+    pub(super) async fn longer_namespaces(&self) -> Result<Vec<Vec<u8>>> {
         let mut scan = self.scan(vec![self.layout.longer_records()]);
         let mut found = Vec::new();
         while let Some(mut names) = scan.next().await? {

@@ -5,6 +5,7 @@ mod contract;
 mod counters;
 mod faults;
 mod indexes;
+mod listing;
 mod purges;
 mod server;
 mod strangers;

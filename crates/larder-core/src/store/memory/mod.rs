@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use self::purges::Purges;
 use self::table::{Bounds, Slot, Table, Verdict};
-use super::{Mode, Put, Reading, Removal, Size, Store};
+use super::{Listed, Mode, Put, Reading, Removal, Size, Store};
 use crate::entry::{Entry, Fence, Meta};
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Key;
+use crate::key::{Key, Kind};
 use crate::tag::Tag;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::value::Value;
@@ -319,6 +319,18 @@ impl<V: Value> Store<V> for Memory<V> {
             .chain(self.0.table.variants(base));
         let found = keys.filter_map(|key| self.0.valid(&key).map(|entry| (key, entry)));
         Ok(found.collect())
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        let now = self.0.clock.now();
+        let mut keys = self.keys();
+        keys.retain(|key| key.kind() == kind && key.base().starts_with(prefix));
+        let found = keys.into_iter().filter_map(|key| {
+            let until = self.0.valid(&key)?.meta.keep_until;
+            let left = (until != Timestamp::NEVER).then(|| until.since(now));
+            Some((key, left))
+        });
+        Ok(Some(Listed::gather(found)))
     }
 
     async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {
