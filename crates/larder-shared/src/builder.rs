@@ -92,7 +92,8 @@ impl SharedBuilder {
         self
     }
 
-    /// The clock of the entries. Default: the clock of the machine.
+    /// The clock of the entries; all processes must have the same time by it. Default: the clock of
+    /// the machine, on which processes agree even where the wall was set in between.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -127,6 +128,7 @@ impl SharedBuilder {
             layout: Layout::new(&self.namespace),
             codec,
             envelope,
+            own_clock: self.clock.is_some(),
             clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
             max_value,
             watcher: self.watcher,

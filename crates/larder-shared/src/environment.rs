@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -264,6 +264,7 @@ fn join(
         epoch,
         process: random(),
         writes: AtomicU64::new(0),
+        ahead: OnceLock::new(),
         looked_at: AtomicU64::new(coarse()),
         map_path: map::path(directory),
         locks,

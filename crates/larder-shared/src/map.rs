@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..56 | the header: magic, version and page size, boot id, PID namespace, size, checksum |
-//! | 64.. | words: epoch, moves of everything, last transactions, entries, bytes, evicted |
+//! | 64.. | words: epoch, moves of everything, last transactions, entries, bytes, evicted, start of the machine |
 //! | 128..160 | the key at which the evictor goes on |
 //! | 4,096.. | 65,536 slots of 8 bytes, one for each part of the base keys: how often it moved |
 //! | 528,384.. | 262,144 bytes, one for each part of the entries: read since the evictor came by |
@@ -47,6 +47,8 @@ pub(crate) enum Word {
     Entries = 96,
     Bytes = 104,
     Evicted = 112,
+    /// What the wall was when the machine started, for who used the map first; 0 for nobody yet.
+    Started = 120,
 }
 
 const HAND_AT: usize = 128;

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use heed::types::Bytes;
 use heed::{Database, Env, MdbError, WithoutTls};
@@ -44,6 +44,8 @@ pub(crate) struct Inside {
     pub(crate) process: u64,
     /// How many write transactions this process has finished.
     pub(crate) writes: AtomicU64,
+    /// How much later this process thinks it is than whoever used the map first.
+    pub(crate) ahead: OnceLock<i64>,
     pub(crate) looked_at: AtomicU64,
     pub(crate) map_path: PathBuf,
     pub(crate) locks: LockFile,

@@ -18,13 +18,15 @@ impl<C> Inner<C> {
     where
         C: Codec<V>,
     {
+        let times = self.times()?;
+        let fresh = times.stored(meta);
         for _ in 0..ATTEMPTS {
             let there = self.own(key)?;
             let (old, meta, bytes) = match there {
-                None => (Some(0), meta.clone(), None),
+                None => (Some(0), fresh.clone(), None),
                 Some((raw, bytes)) => {
                     let meta = raw.meta().clone();
-                    let entry = self.decode::<V>(raw);
+                    let entry = self.decode::<V>(raw, times);
                     let old = entry.and_then(|entry| entry.value.as_count());
                     (old, meta, Some(bytes))
                 }
@@ -33,7 +35,7 @@ impl<C> Inner<C> {
             let count = count.ok_or_else(|| not_a_counter(key))?;
             let value = V::from_count(count).ok_or_else(|| not_a_counter(key))?;
             let entry = Entry::new(meta, value, Fence::direct(0));
-            if self.swap(key, &entry, bytes.as_deref())? {
+            if self.swap(key, &entry, (bytes.as_deref(), times.now))? {
                 return Ok(count);
             }
         }
@@ -42,13 +44,18 @@ impl<C> Inner<C> {
     }
 
     /// Writes the entry if `old` is what is there: these bytes, or nothing that may be used.
-    fn swap<V: Value>(&self, key: &Key, entry: &Entry<V>, old: Option<&[u8]>) -> Result<bool>
+    /// Times are as they are stored.
+    fn swap<V: Value>(
+        &self,
+        key: &Key,
+        entry: &Entry<V>,
+        (old, now): (Option<&[u8]>, u64),
+    ) -> Result<bool>
     where
         C: Codec<V>,
     {
         let envelope = self.envelope.seal_entry(key, entry, &self.codec)?;
         let spot = self.layout.spot(key);
-        let now = self.clock.now().as_millis();
         let swapped = self.write(Need::Room, |writing| {
             let there = writing.opened.records.get(&writing.txn, &spot.key())?;
             let same = match (old, there) {

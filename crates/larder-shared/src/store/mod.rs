@@ -6,6 +6,7 @@ mod read;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod times;
 mod write;
 mod writing;
 
@@ -40,6 +41,8 @@ pub(crate) struct Inner<C> {
     codec: C,
     envelope: Envelope,
     clock: Arc<dyn Clock>,
+    /// Whether the program brought the clock.
+    own_clock: bool,
     max_value: usize,
     watcher: Option<Watcher>,
     tally: Tally,
@@ -52,6 +55,7 @@ pub(crate) struct Parts<C> {
     pub(crate) codec: C,
     pub(crate) envelope: Envelope,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) own_clock: bool,
     pub(crate) max_value: usize,
     pub(crate) watcher: Option<Watcher>,
 }
@@ -71,6 +75,7 @@ impl<C> Shared<C> {
             codec,
             envelope,
             clock,
+            own_clock,
             max_value,
             watcher,
         } = parts;
@@ -80,6 +85,7 @@ impl<C> Shared<C> {
             codec,
             envelope,
             clock,
+            own_clock,
             max_value,
             watcher,
             tally: Tally::default(),

@@ -7,6 +7,7 @@ use larder_core::store::Reading;
 use larder_core::{Entry, Fence, Key, Meta, Result, Value};
 
 use super::Inner;
+use super::times::Times;
 use super::writing::View;
 use crate::coherence::touch;
 use crate::event::Replaced;
@@ -32,11 +33,14 @@ impl<C> Inner<C> {
         C: Codec<V>,
     {
         let read = self.read(|opened, view, state| {
-            let raw = self.find(opened, view, (state, key))?;
-            Ok((raw, state.fence()))
+            let times = self.times_in(opened);
+            let raw = self.find(opened, view, (state, key, times))?;
+            Ok((raw, state.fence(), times))
         })?;
-        let (raw, fence) = read.unwrap_or_default();
-        let entry = raw.and_then(|raw| self.decode(raw)).map(Arc::new);
+        let Some((raw, fence, times)) = read else {
+            return Ok(nothing());
+        };
+        let entry = raw.and_then(|raw| self.decode(raw, times)).map(Arc::new);
         Ok(Reading { entry, fence })
     }
 
@@ -46,16 +50,16 @@ impl<C> Inner<C> {
         C: Codec<V>,
     {
         let read = self.read(|opened, view, state| {
-            let find = |key| self.find(opened, view, (state, key));
+            let times = self.times_in(opened);
+            let find = |key| self.find(opened, view, (state, key, times));
             let found = keys.iter().map(find).collect::<heed::Result<Vec<_>>>()?;
-            Ok((found, state.fence()))
+            Ok((found, state.fence(), times))
         })?;
-        let (found, fence) = match read {
-            Some(read) => read,
-            None => (keys.iter().map(|_| None).collect(), Fence::default()),
+        let Some((found, fence, times)) = read else {
+            return Ok(keys.iter().map(|_| nothing()).collect());
         };
         let readings = found.into_iter().map(|raw| Reading {
-            entry: raw.and_then(|raw| self.decode(raw)).map(Arc::new),
+            entry: raw.and_then(|raw| self.decode(raw, times)).map(Arc::new),
             fence: fence.clone(),
         });
         Ok(readings.collect())
@@ -109,12 +113,13 @@ impl<C> Inner<C> {
         &self,
         opened: &Opened,
         view: &View<'_>,
-        (state, key): (&State, &Key),
+        (state, key, times): (&State, &Key, Times),
     ) -> heed::Result<Option<Raw>> {
-        let now = self.clock.now();
         let spot = self.layout.spot(key);
         let own = self.raw(view, (state, key), spot)?;
-        let usable = own.as_ref().is_some_and(|raw| now < raw.meta.keep_until);
+        let usable = own
+            .as_ref()
+            .is_some_and(|raw| times.now < raw.meta.keep_until.as_millis());
         if usable || spot.is_base() {
             if usable {
                 touch(&opened.map, &spot);
@@ -147,6 +152,7 @@ impl<C> Inner<C> {
         }
     }
 
+    /// What stands in an envelope, if no purge is against it. Times are as they are stored.
     fn valid(
         &self,
         view: &View<'_>,
@@ -166,13 +172,13 @@ impl<C> Inner<C> {
         }))
     }
 
-    pub(super) fn decode<V: Value>(&self, raw: Raw) -> Option<Entry<V>>
+    pub(super) fn decode<V: Value>(&self, raw: Raw, times: Times) -> Option<Entry<V>>
     where
         C: Codec<V>,
     {
         let content = Content {
             key: &[],
-            meta: raw.meta,
+            meta: times.local(raw.meta),
             fence: raw.fence,
             codec: raw.codec,
             sealed: raw.sealed,
@@ -187,7 +193,7 @@ impl<C> Inner<C> {
         C: Codec<V>,
     {
         let spot = self.layout.spot(base);
-        let found = self.read(|_, view, state| {
+        let found = self.read(|opened, view, state| {
             let mut found = Vec::new();
             for record in view.records.prefix_iter(view.txn, &spot.family())? {
                 let (place, bytes) = record?;
@@ -205,22 +211,25 @@ impl<C> Inner<C> {
                     Err(why) => self.tally.unreadable(why),
                 }
             }
-            Ok(found)
+            Ok((found, self.times_in(opened)))
         })?;
-        let found = found.unwrap_or_default().into_iter();
+        let Some((found, times)) = found else {
+            return Ok(Vec::new());
+        };
         Ok(found
-            .filter_map(|(key, raw)| Some((key, Arc::new(self.decode(raw)?))))
+            .into_iter()
+            .filter_map(|(key, raw)| Some((key, Arc::new(self.decode(raw, times)?))))
             .collect())
     }
 
     /// The entry of exactly this key that may still be used, and its bytes.
     pub(super) fn own(&self, key: &Key) -> Result<Option<(Raw, Vec<u8>)>> {
         let spot = self.layout.spot(key);
-        let found = self.read(|_, view, state| {
-            let now = self.clock.now();
+        let found = self.read(|opened, view, state| {
+            let now = self.times_in(opened).now;
             let raw = self.raw(view, (state, key), spot)?;
             let bytes = view.records.get(view.txn, &spot.key())?;
-            let usable = raw.filter(|raw| now < raw.meta.keep_until);
+            let usable = raw.filter(|raw| now < raw.meta.keep_until.as_millis());
             Ok(usable.zip(bytes.map(<[u8]>::to_vec)))
         })?;
         Ok(found.flatten())
@@ -230,5 +239,13 @@ impl<C> Inner<C> {
 impl Raw {
     pub(super) fn meta(&self) -> &Meta {
         &self.meta
+    }
+}
+
+/// What is read where there is no room even to begin: a load from here stores nothing.
+fn nothing<V>() -> Reading<V> {
+    Reading {
+        entry: None,
+        fence: Fence::default(),
     }
 }

@@ -17,7 +17,7 @@ impl<C> Inner<C> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.clock.now().as_millis();
+        let now = self.times()?.now;
         let removed = self.write(Need::Purge, |writing| {
             let mut state = writing.state()?;
             state.sequence += 1;
@@ -66,7 +66,18 @@ impl<C> Inner<C> {
     /// Makes everything invalid, then gives back its room in steps, so that the others can write in
     /// between.
     pub(super) fn clear(&self) -> Result<()> {
-        let number = self.write(Need::Purge, |writing| {
+        if let Some(number) = self.forget_everything()? {
+            let gone = self.older_than(number, |_| Some(()))?;
+            for batch in gone.chunks(BATCH) {
+                self.take_out(number, batch, |_, _| Ok(()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first half of a clear, after which nothing is valid; answers its number.
+    pub(super) fn forget_everything(&self) -> Result<Option<u64>> {
+        self.write(Need::Purge, |writing| {
             let mut state = writing.state()?;
             state.sequence += 1;
             let number = state.sequence;
@@ -77,14 +88,7 @@ impl<C> Inner<C> {
             writing.moves_all();
             writing.save(&state)?;
             Ok(number)
-        })?;
-        if let Some(number) = number {
-            let gone = self.older_than(number, |_| Some(()))?;
-            for batch in gone.chunks(BATCH) {
-                self.take_out(number, batch, |_, _| Ok(()))?;
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Removes the keys that match; answers their base keys, where something usable was there.
@@ -107,7 +111,7 @@ impl<C> Inner<C> {
             let content = self.envelope.open_any(bytes).ok()?;
             Key::decode(content.key).filter(&matches)
         })?;
-        let now = self.clock.now().as_millis();
+        let now = self.times()?.now;
         let mut removed = BTreeSet::new();
         for batch in gone.chunks(BATCH) {
             self.take_out(number, batch, |writing, (spot, key)| {

@@ -19,7 +19,7 @@ struct Order<'a> {
     tags: &'a Tags,
     keep_until: u64,
     mode: Mode,
-    /// By the clock of this store, in milliseconds.
+    /// In milliseconds, as all times in here as it is stored.
     now: u64,
 }
 
@@ -28,6 +28,15 @@ impl<C> Inner<C> {
     where
         C: Codec<V>,
     {
+        let times = self.times()?;
+        let stored;
+        let entry = if times.agree() {
+            entry
+        } else {
+            let meta = times.stored(&entry.meta);
+            stored = Entry::new(meta, entry.value.clone(), entry.fence.clone());
+            &stored
+        };
         let order = Order {
             key,
             spot: self.layout.spot(key),
@@ -35,7 +44,7 @@ impl<C> Inner<C> {
             tags: &entry.meta.tags,
             keep_until: entry.meta.keep_until.as_millis(),
             mode,
-            now: self.clock.now().as_millis(),
+            now: times.now,
         };
         if entry.value.weight() > self.max_value {
             return self.turn_away(&order);

@@ -94,13 +94,17 @@ fn a_lead_that_is_over_in_a_child_goes_on_in_its_parent() {
     // SAFETY: the child drops its copy of the lead and ends.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
+        // This takes the number of the file that the lead had in the parent.
+        let file = std::fs::File::open("/dev/null").unwrap();
         drop(lead);
+        let open = file.metadata().is_ok();
         // SAFETY: ends the process.
-        unsafe { libc::_exit(0) };
+        unsafe { libc::_exit(i32::from(!open)) };
     }
     let mut status = 0;
     // SAFETY: the status is written to a place that lives until the call returns.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    assert_eq!(status, 0, "the child lost a file");
     let other = bench.store.lease(&key("k")).unwrap();
     assert!(matches!(other, Lease::Follow(_)));
     drop(lead);

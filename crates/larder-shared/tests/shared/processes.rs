@@ -147,3 +147,23 @@ fn stores_on_one_directory_are_one_store_and_namespaces_are_apart() {
     assert_eq!(other.get_text("k").as_deref(), Some("other"));
     assert_eq!(other.entries(), 1);
 }
+
+#[test]
+fn a_variant_that_is_being_loaded_when_its_base_key_is_written_comes_too_late() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    let base = key("page");
+    let (stored, loading) = (variant(&base, "1"), variant(&base, "2"));
+    bench.put(&stored, Plain::Int(1));
+    // Loads of other processes have no order that could be compared.
+    let (_, fence) = bench.read(&loading);
+    bench.put(&base, Plain::Int(2));
+    let late = bench.load(&loading, Plain::Int(3), &[], fence);
+    assert_eq!(late, larder_core::store::Put::Fenced);
+    assert_eq!(bench.get(&loading), Some(Plain::Int(2)));
+    let (_, fence) = bench.read(&loading);
+    let next = bench.load(&loading, Plain::Int(4), &[], fence);
+    assert_eq!(next, larder_core::store::Put::Stored);
+    assert_eq!(bench.get(&loading), Some(Plain::Int(4)));
+    assert_eq!(bench.get(&stored), Some(Plain::Int(2)));
+}
