@@ -118,6 +118,18 @@ def test_calls(f: Any, call: Any, method: Any, ignored: list[str], source: bytes
     assert rule.digest(args, kwargs) == (digest, of_instance)
 
 
+def test_an_instance_among_all_the_arguments_has_a_version_too() -> None:
+    def method(*self: Any) -> None:
+        """Takes its instance without a parameter of its own for it."""
+
+    args = (Named("north"), 1)
+    name, of_instance = utils.function_namespace(method, args)
+    bound, rest = utils.bound_arguments(method, args, {})
+    digest = utils.memoize_digest(hashlib.sha256, name, str(bound) + str(rest), b"")
+    assert of_instance == f"{name}.north"
+    assert native(method, method=hashlib.sha256).digest(args, {}) == (digest, of_instance)
+
+
 def test_made_names_are_hashed() -> None:
     rule = native(lambda a: a, method=hashlib.sha256, make_name=lambda name: f"{len(name)}!")
     expected = utils.memoize_digest(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -240,6 +242,25 @@ def test_debug_that_is_flipped(app: Flask, page: Any) -> None:
     assert found == [True, False, True]
 
 
+def test_a_change_while_a_function_is_armed_is_seen(
+    app: Flask, compat: Cache, calls: Calls
+) -> None:
+    """As of another thread, in the middle of it."""
+    double: Any = compat.memoize()(lambda number: calls())
+    decorated: Any = double._larder_decorated
+    own = decorated.native_rule
+
+    def changing() -> Any:
+        rule = own()
+        decorated.native_rule = own
+        compat.hash_method = hashlib.md5
+        return rule
+
+    decorated.native_rule = changing
+    with app.app_context():
+        assert [double(1), double(1), double(1)] == [1, 2, 2]
+
+
 def test_errors_in_keys_are_raised_once_debug_is_on(app: Flask, compat: Cache) -> None:
     class Broken:
         def __repr__(self) -> str:
@@ -434,7 +455,10 @@ def test_names_of_versions_of_subclasses(app: Flask, calls: Calls) -> None:
     with app.app_context():
         assert [double(1), double(1)] == [1, 1]
         name, _ = function_namespace(double.uncached)
-        assert cache.get(f"{name}/mine") == double.make_cache_key(double.uncached, 1)[16:]
+        version = double.make_cache_key(double.uncached, 1)[16:]
+        assert cache.get(f"{name}/mine") == version
+        # What lies where the version would be without the subclass has no say.
+        cache.set(f"{name}_memver", version)
         cache.delete(f"{name}/mine")
         assert double(1) == 2
 
@@ -504,6 +528,22 @@ def test_threads_in_different_applications(calls: Calls) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("own_key", [False, True])
+def test_what_is_answered_natively_can_be_collected(own_key: bool) -> None:
+    app = Flask("gone")
+    kind = traced("_memoize_make_cache_key")[0] if own_key else Cache
+    cache = kind(app, config=SIMPLE)
+    double = cache.memoize()(lambda number: 2 * number)
+    page = cache.cached(query_string=True, vary=["Accept"])(lambda: "page")
+    for _ in range(3):
+        with app.test_request_context("/?a=1"):
+            assert (double(1), page()) == (2, "page")
+    gone = [weakref.ref(each) for each in (app, cache, double, page)]
+    del app, cache, double, page
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * 4
 
 
 def test_two_caches_on_one_function(app: Flask, calls: Calls) -> None:
