@@ -51,10 +51,11 @@ fn the_words_move_before_the_commit_and_after_it() {
 }
 
 /// What a load of `key` that starts now will bring.
-fn begin(store: &Shared<Safe>, key: &Key, tag: &str) -> Arc<Entry<Plain>> {
+fn begin(store: &Shared<Safe>, key: &Key, tags: &[&str]) -> Arc<Entry<Plain>> {
     let Ok(reading) = drive(<_ as Store<Plain>>::get(store, key, &[]), &ThreadPark);
-    let meta = Policy::new(Duration::from_secs(60))
-        .tag(tag)
+    let policy = Policy::new(Duration::from_secs(60));
+    let policy = tags.iter().fold(policy, |policy, tag| policy.tag(tag));
+    let meta = policy
         .stamp(SystemClock::shared().now(), Duration::ZERO)
         .unwrap();
     Arc::new(Entry::new(meta, Plain::Int(1), reading.unwrap().fence))
@@ -79,13 +80,13 @@ fn read(store: &Shared<Safe>, key: &Key) -> Option<Arc<Entry<Plain>>> {
 fn half_of_a_clear_makes_everything_invalid() {
     let (_folder, store) = store();
     let [stored, loading] = ["stored", "loading"].map(|name| Key::new(Kind::User, name));
-    put(&store, &stored, &begin(&store, &stored, "t"));
-    let late = begin(&store, &loading, "t");
+    put(&store, &stored, &begin(&store, &stored, &[]));
+    let late = begin(&store, &loading, &[]);
     store.0.forget_everything().unwrap().unwrap();
     assert!(read(&store, &stored).is_none());
     assert_eq!(put(&store, &loading, &late), Put::Fenced);
     assert_eq!(
-        put(&store, &stored, &begin(&store, &stored, "t")),
+        put(&store, &stored, &begin(&store, &stored, &[])),
         Put::Stored
     );
     assert!(read(&store, &stored).is_some());
@@ -99,7 +100,7 @@ fn processes_for_which_the_wall_differs_agree_about_the_times_of_an_entry() {
     for later in [true, false] {
         let (folder, store) = store();
         let key = Key::new(Kind::User, "k");
-        let entry = begin(&store, &key, "t");
+        let entry = begin(&store, &key, &["t"]);
         put(&store, &key, &entry);
         assert_eq!(read(&store, &key).unwrap().meta, entry.meta);
         let map = Arc::clone(&store.0.opened().unwrap().map);
@@ -119,7 +120,7 @@ fn processes_for_which_the_wall_differs_agree_about_the_times_of_an_entry() {
         let expected = if later { here - HOUR } else { here + HOUR };
         assert!(moved.abs_diff(expected) < SLACK, "{moved} {expected}");
         // What this process stores comes back to it as it was.
-        put(&store, &key, &begin(&store, &key, "t"));
+        put(&store, &key, &begin(&store, &key, &["t"]));
         let found = read(&store, &key).unwrap();
         assert!(found.meta.fresh_until.as_millis().abs_diff(here) < SLACK);
         assert_eq!(
@@ -147,8 +148,8 @@ fn note(store: &Shared<Safe>, numbers: RangeInclusive<u128>, what: fn(u128) -> P
 fn purges_that_are_forgotten_count_as_purged() {
     let (_folder, store) = store();
     let [stored, loading] = ["stored", "loading"].map(|name| Key::new(Kind::User, name));
-    put(&store, &stored, &begin(&store, &stored, "t"));
-    let late = begin(&store, &loading, "t");
+    put(&store, &stored, &begin(&store, &stored, &["t"]));
+    let late = begin(&store, &loading, &["t"]);
     note(&store, 1..=70_000, Purged::Key);
     let state = store.0.write(Need::Room, |writing| writing.state());
     let state = state.unwrap().unwrap();
@@ -160,7 +161,7 @@ fn purges_that_are_forgotten_count_as_purged() {
         read(&store, &stored).is_none(),
         "the tag may have been bumped"
     );
-    put(&store, &loading, &begin(&store, &loading, "t"));
+    put(&store, &loading, &begin(&store, &loading, &["t"]));
     assert!(read(&store, &loading).is_some());
     let Ok(bumped) = drive(
         <_ as Store<Plain>>::bump(&store, &[Tag::new("t")]),

@@ -7,6 +7,7 @@ mod damage;
 mod fork;
 mod kills;
 mod leases;
+mod pair;
 mod processes;
 mod room;
 mod settings;

@@ -200,6 +200,7 @@ const PLACE: &str = "LARDER_TEST_PLACE";
 const NUMBER: &str = "LARDER_TEST_NUMBER";
 
 /// A process that does one of the roles of [`worker`]. It is killed when this is dropped.
+#[derive(Debug)]
 pub(crate) struct Worker(Child);
 
 impl Worker {
@@ -280,6 +281,7 @@ fn worker() {
         "follow" => super::leases::follow(&work()),
         "hold" => super::room::hold(&work()),
         "cramped" => super::room::cramped(&work()),
+        "serve" => super::pair::serve(&folder),
         "stranger" => super::settings::stranger(&folder),
         other => panic!("{other} is no role"),
     }
