@@ -203,6 +203,25 @@ def test_versions_end_with_their_entries(app: Flask, compat: Cache, clock: HandC
     assert compat.get(version) is None
 
 
+def test_versions_live_as_long_as_something_stale(
+    app: Flask, compat: Cache, clock: HandClock, calls: Calls
+) -> None:
+    @compat.memoize(10, stale_on_error=60)
+    def load() -> int:
+        if calls() > 1:
+            raise LookupError
+        return 1
+
+    name = compat._memvname(function_namespace(load)[0])
+    with app.app_context():
+        assert load() == 1
+        clock.advance(69)
+        assert load() == 1
+        assert compat.get(name) is not None
+        clock.advance(2)
+        assert compat.get(name) is None
+
+
 def test_versions_that_nothing_was_stored_under_end(
     app: Flask, compat: Cache, clock: HandClock
 ) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ class CompatFunction(Quick, Function):
             return
         windows = self.options.windows
         if windows.stale or windows.stale_on_error:
-            timeout = utils.VERSION_TIMEOUT
+            timeout = math.ceil(self._kept_for())
         ignored = self.options.args_to_ignore
         self.cache._prolong_versions(self.function, args, ignored, timeout)
 
