@@ -503,4 +503,34 @@ mod tests {
             assert_eq!(found.is_err(), more != 2, "{more}: {found:?}");
         }
     }
+
+    /// LMDB would write over a page that is in use.
+    #[test]
+    fn a_free_page_that_is_in_use_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 20);
+        let file = folder.path().join("data.mdb");
+        let whole = fs::read(&file).unwrap();
+        let size = rustix::param::page_size();
+        let page = |number: usize| &whole[number * size..][..size];
+        let metas = [0, 1].map(|number| meta(page(number), size).unwrap());
+        let (_, _, [free, _]) = if metas[0].0 < metas[1].0 {
+            metas[1]
+        } else {
+            metas[0]
+        };
+        let lists = nodes(page(free.root as usize)).unwrap();
+        let list = lists.iter().find(|list| word(list.rest, 0) > 1).unwrap();
+        // The numbers go down; the last of them may be any below the one before it.
+        let last = 8 * word(list.rest, 0) as usize;
+        let (before, itself) = (word(list.rest, last - 8), word(list.rest, last));
+        let at = list.rest.as_ptr() as usize - whole.as_ptr() as usize + last;
+        for claimed in 2..before {
+            let mut bytes = whole.clone();
+            bytes[at..][..8].copy_from_slice(&claimed.to_ne_bytes());
+            fs::write(&file, bytes).unwrap();
+            let found = checked(folder.path(), 0..=u64::MAX);
+            assert_eq!(found.is_ok(), claimed == itself, "{claimed}: {found:?}");
+        }
+    }
 }

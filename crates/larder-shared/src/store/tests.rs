@@ -156,7 +156,11 @@ fn purges_that_are_forgotten_count_as_purged() {
     assert!(state.removed < 65_536 && state.removed_floor > late.fence.sequence);
     assert_eq!(put(&store, &loading, &late), Put::Fenced);
     assert!(read(&store, &stored).is_some(), "no tag was bumped");
+    let spot = store.0.layout.spot(&loading).base;
+    let removed = begin(&store, &loading, &[]);
+    note(&store, spot..=spot, Purged::Key);
     note(&store, 1..=70_000, Purged::Tag);
+    assert_eq!(put(&store, &loading, &removed), Put::Fenced);
     assert!(
         read(&store, &stored).is_none(),
         "the tag may have been bumped"
