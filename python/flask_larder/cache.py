@@ -18,6 +18,7 @@ from . import config as settings
 from ._native import Answer, Engine, FunctionStats, Key
 from .backends import BACKENDS
 from .background import Background
+from .cli import group
 from .decorated import Decorated, Options
 from .decorating import Decorating
 from .dialect import SAFE, Dialect
@@ -129,6 +130,9 @@ class Cache(Decorating):
             merged["CACHE_SECRET"] = app.secret_key
         self._warn(merged)
         self._outcomes.init_app(app, merged)
+        # A command of that name of the application's own stays.
+        if group.name not in app.cli.commands:
+            app.cli.add_command(group)
         self._set_cache(app, merged)
 
     def _configure_hashing(self, config: dict[str, Any]) -> None:

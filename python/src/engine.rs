@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::store::{Memory, Null, Removal};
+use larder_core::store::{Listed, Memory, Null, Removal};
 use larder_core::{
     AnyStore, Cache, Entry, ErrorKind, Event, Freshness, Kind, Pattern, Store, Tag, Value,
 };
@@ -389,6 +389,25 @@ impl Engine {
         user.map(|key| text_of(py, key))
             .collect::<PyResult<_>>()
             .map(Some)
+    }
+
+    /// The texts of the base keys that begin with `prefix` and under which something lies, each with the
+    /// seconds for which the store keeps it (`None` is for ever); `None` where the store cannot say.
+    fn listed<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Vec<(Bound<'py, PyAny>, Option<f64>)>>> {
+        let prefix = named(prefix)?;
+        let store = self.cache.store();
+        let Some(listed) = self.run(py, store.list(prefix.kind(), prefix.base()))? else {
+            return Ok(None);
+        };
+        let seconds = |one: &Listed| one.left.map(|left| left.as_secs_f64());
+        let texts = listed
+            .iter()
+            .map(|one| Ok((text_of(py, &one.key)?, seconds(one))));
+        texts.collect::<PyResult<_>>().map(Some)
     }
 
     /// Forgets the loads under way: for a child process, whose parent goes on with them.
