@@ -21,7 +21,7 @@ pub(crate) struct Pairs {
     inner: Arc<Inner>,
     /// Whether names can be listed.
     pub(crate) lists: bool,
-    /// Whether a swap is one step.
+    /// Whether an add and a swap are one step.
     pub(crate) swaps: bool,
 }
 
@@ -30,6 +30,8 @@ struct Inner {
     records: Mutex<BTreeMap<Vec<u8>, Record>>,
     clock: Arc<dyn Clock>,
     trips: AtomicUsize,
+    /// After how many trips those who read wait for the second step of a write.
+    held: AtomicUsize,
     between: Mutex<Option<Between>>,
 }
 
@@ -55,6 +57,7 @@ impl Pairs {
                 records: Mutex::default(),
                 clock,
                 trips: AtomicUsize::new(0),
+                held: AtomicUsize::new(usize::MAX),
                 between: Mutex::default(),
             }),
             lists: true,
@@ -66,7 +69,11 @@ impl Pairs {
         self.inner.trips.swap(0, Ordering::SeqCst)
     }
 
-    /// Does this between the two steps of the next swap.
+    pub(crate) fn looks(&self) -> usize {
+        self.inner.trips.load(Ordering::SeqCst)
+    }
+
+    /// Does this between the two steps of the next add or swap.
     pub(crate) fn between(&self, work: impl FnOnce() + Send + 'static) {
         *self.inner.between.lock().expect("nobody panics in here") = Some(Between(Box::new(work)));
     }
@@ -105,6 +112,28 @@ impl Pairs {
         records
     }
 
+    /// What comes between the two steps of a write that should be one.
+    fn let_others_go_first(&self) {
+        let mut between = self.inner.between.lock().expect("nobody panics in here");
+        let work = between.take();
+        drop(between);
+        if let Some(Between(work)) = work {
+            work();
+        }
+        std::thread::yield_now();
+    }
+
+    /// Makes everybody wait for the second step after so many trips.
+    pub(crate) fn hold_after(&self, trips: usize) {
+        self.inner.trips.store(0, Ordering::SeqCst);
+        self.inner.held.store(trips, Ordering::SeqCst);
+    }
+
+    /// Lets those go on who wait for the second step.
+    fn stepped(&self) {
+        self.inner.held.store(usize::MAX, Ordering::SeqCst);
+    }
+
     fn trip(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Record>> {
         self.inner.trips.fetch_add(1, Ordering::SeqCst);
         self.records()
@@ -123,6 +152,9 @@ impl KeyValue for Pairs {
     }
 
     async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        while self.looks() >= self.inner.held.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
         let records = self.trip();
         let bytes = |name| {
             records
@@ -141,11 +173,17 @@ impl KeyValue for Pairs {
     async fn add(&self, name: &[u8], bytes: Vec<u8>, life: Option<Duration>) -> Result<bool> {
         let (name, record) = self.record(name, bytes, life);
         let mut records = self.trip();
-        let is_free = !records.contains_key(&name);
-        if is_free {
-            records.insert(name, record);
+        if records.contains_key(&name) {
+            return Ok(false);
         }
-        Ok(is_free)
+        if !self.swaps {
+            drop(records);
+            self.let_others_go_first();
+            records = self.records();
+        }
+        records.insert(name, record);
+        self.stepped();
+        Ok(true)
     }
 
     async fn swap(
@@ -161,21 +199,12 @@ impl KeyValue for Pairs {
             return Ok(false);
         }
         if !self.swaps {
-            // Everything may happen between the two steps.
             drop(records);
-            let between = self
-                .inner
-                .between
-                .lock()
-                .expect("nobody panics in here")
-                .take();
-            if let Some(Between(work)) = between {
-                work();
-            }
-            std::thread::yield_now();
+            self.let_others_go_first();
             records = self.records();
         }
         records.insert(name, record);
+        self.stepped();
         Ok(true)
     }
 

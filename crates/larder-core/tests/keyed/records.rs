@@ -9,7 +9,7 @@ use larder_core::{
     Clock, Entry, ErrorKind, Fence, Key, Kind, Lifetime, Policy, Result, Store, Tag, ThreadPark,
     drive,
 };
-use larder_testkit::HandClock;
+use larder_testkit::{HandClock, PATIENCE};
 
 use crate::pairs::{Pairs, number, over, takes};
 
@@ -198,6 +198,30 @@ fn a_purge_between_the_steps_of_a_swap_holds() {
         assert_eq!(put(&key(b"long"), 86_400), Put::Stored, "{tags:?}");
         assert!(world.has(&key(b"long")), "{tags:?}");
     }
+}
+
+#[test]
+fn threads_that_start_at_once_load_under_one_mark() {
+    let mut world = World::new();
+    world.pairs.swaps = false;
+    world.store = over(&world.pairs);
+    let key = Key::new(Kind::User, "k");
+    let (send, receive) = std::sync::mpsc::channel();
+    let (store, pairs, other) = (world.store.clone(), world.pairs.clone(), key.clone());
+    // While the first thread is about to make a mark, another one comes for it.
+    world.pairs.between(move || {
+        pairs.hold_after(3);
+        let looking = std::thread::spawn(move || {
+            let fence = run(Store::<Plain>::get(&store, &other, &[])).fence;
+            send.send(fence).expect("the test waits for it");
+        });
+        while pairs.looks() < 3 && !looking.is_finished() {
+            std::thread::yield_now();
+        }
+    });
+    let fence = run(Store::<Plain>::get(&world.store, &key, &[])).fence;
+    let other = receive.recv_timeout(PATIENCE).expect("it goes on");
+    assert_eq!((fence.all, fence.base), (other.all, other.base));
 }
 
 #[test]

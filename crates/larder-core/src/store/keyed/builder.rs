@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::making::Making;
 use super::names::{Names, Takes};
 use super::purging::Purging;
 use super::{Inner, KeyValue, Keyed};
@@ -103,6 +104,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
             max_value: self.max_value,
             orders: Orders::new(),
             purging: Purging::new(),
+            making: Making::default(),
             last_bump: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
         })))

@@ -25,6 +25,7 @@
 mod builder;
 mod family;
 mod log;
+mod making;
 mod mark;
 mod names;
 mod purging;
@@ -49,6 +50,7 @@ use crate::time::{Clock, Timestamp};
 use crate::value::Value;
 
 pub use builder::KeyedBuilder;
+use making::Making;
 use names::Names;
 use purging::Purging;
 
@@ -103,9 +105,9 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
         life: Option<Duration>,
     ) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Whether [`swap`](Self::swap) is one step indeed. Where it is a read and a write, purges of this
-    /// process hold all the same; one of another process that comes between the two may be undone, and
-    /// counters may lose what others add meanwhile.
+    /// Whether [`add`](Self::add) and [`swap`](Self::swap) are one step indeed. Where they are a read and
+    /// a write, purges of this process hold all the same; one of another process that comes between the
+    /// two may be undone, and counters may lose what others add meanwhile.
     fn swaps_in_one_step(&self) -> bool {
         true
     }
@@ -129,6 +131,8 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
 const LOAD: Duration = Duration::from_secs(600);
 /// How often an operation is tried again because others were faster.
 const ATTEMPTS: usize = 1000;
+/// How often one looks whether another thread has made a mark.
+const LOOKS: usize = 2000;
 
 /// Entries in a [`KeyValue`]. Cheap to clone; all clones are one store.
 ///
@@ -144,6 +148,7 @@ struct Inner<K, C> {
     max_value: usize,
     orders: Orders,
     purging: Purging,
+    making: Making,
     /// The number of the last bump that this process knows of; 0 before it has looked.
     last_bump: AtomicU64,
     unreadable: AtomicU64,

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::family::Family;
 use super::log::Log;
+use super::making::Made;
 use super::mark::Mark;
-use super::{ATTEMPTS, Inner, KeyValue, LOAD};
+use super::{ATTEMPTS, Inner, KeyValue, LOAD, LOOKS};
 use crate::codec::{Codec, Unreadable};
 use crate::entry::{Entry, Fence};
 use crate::error::{Error, ErrorKind, Result};
@@ -246,6 +247,10 @@ impl<K: KeyValue, C> Inner<K, C> {
         if record.mark.is_some() {
             return Ok(());
         }
+        let _made = self.turn(record).await?;
+        if record.mark.is_some() {
+            return Ok(());
+        }
         let mark = Mark::new(until)?;
         let bytes = mark.write(&record.owner);
         let life = self.life(until);
@@ -254,15 +259,37 @@ impl<K: KeyValue, C> Inner<K, C> {
                 record.put(mark, bytes);
                 return Ok(());
             }
-            let name = std::slice::from_ref(&record.name);
-            let raw = self.fetch(name).await?.next().flatten();
-            record.find(raw, self.clock.now());
+            self.find(record).await?;
         }
         if record.mark.is_none() {
             // What stands there is no mark of ours, or it was deleted a moment ago.
             self.pairs.set(&record.name, bytes.clone(), life).await?;
             record.put(mark, bytes);
         }
+        Ok(())
+    }
+
+    /// The right to make a mark where an add is two steps. While another thread has it, its mark is
+    /// waited for by looking: that lets it go on, whatever it runs on.
+    async fn turn(&self, record: &mut Record) -> Result<Option<Made<'_>>> {
+        if self.pairs.swaps_in_one_step() {
+            return Ok(None);
+        }
+        for _ in 0..LOOKS {
+            let made = self.making.begin(&record.name);
+            if made.is_some() || record.mark.is_some() {
+                return Ok(made);
+            }
+            std::thread::yield_now();
+            self.find(record).await?;
+        }
+        Ok(None)
+    }
+
+    async fn find(&self, record: &mut Record) -> Result<()> {
+        let name = std::slice::from_ref(&record.name);
+        let raw = self.fetch(name).await?.next().flatten();
+        record.find(raw, self.clock.now());
         Ok(())
     }
 
