@@ -122,7 +122,7 @@ def test_tags_of_attributes_on_a_cached_view(app: Flask, either: Cache, calls: C
 
 
 @pytest.mark.parametrize("error", [LookupError, NotFound, KeyboardInterrupt, SystemExit])
-def test_a_write_that_raises_purges_nothing(
+def test_t8_3_a_write_that_raises_purges_nothing(
     app: Flask, either: Cache, calls: Calls, error: type[BaseException]
 ) -> None:
     row = cached_row(either, calls)

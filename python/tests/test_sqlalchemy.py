@@ -115,6 +115,12 @@ class Tags:
 
 
 @pytest.fixture
+def cache(stored: Cache) -> Cache:
+    """A cache on each store in turn."""
+    return stored
+
+
+@pytest.fixture
 def database(tmp_path: Path) -> Generator[Engine]:
     """A database in a file: two products in two categories."""
     engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
@@ -764,7 +770,7 @@ def test_flask_sqlalchemy(tmp_path: Path, calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("given", ["maker", "scoped", "sync", "nothing"])
-def test_asynchronous_sessions(cache: Cache, database: Engine, given: str) -> None:
+def test_t8_3_asynchronous_sessions(cache: Cache, database: Engine, given: str) -> None:
     path = database.url.database
 
     async def scenario() -> None:
