@@ -387,6 +387,9 @@ def test_resources(app: Flask, each: Cache, calls: Calls) -> None:
     shop = Blueprint("shop", __name__, url_prefix="/shop")
     shop.add_url_rule("/<name>", view_func=Item.as_view("item"))
     app.register_blueprint(shop)
+    make: Any = Item.get.make_cache_key  # type: ignore[attr-defined]
+    with app.test_request_context():
+        assert make(name="tea") == "view//shop/tea"
     client = app.test_client()
     path = "/shop/caf%C3%A9%20noir"
     answers = [client.get(path) for _ in range(2)]
