@@ -120,7 +120,7 @@ class Notebook:
         """Writes down whether Redis will keep `key` for about so many seconds."""
         if self.redis is not None:
             left = self.redis.pttl(PREFIX + key) / 1000
-            self.value(step, "as told" if seconds - 30 < left <= seconds else left)
+            self.value(step, "as told" if seconds - 30 < left <= seconds else round(left, -1))
 
     def _observe(
         self, step: str, answer: Callable[[], dict[str, Any]], naming: tuple[str, ...] = ()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 from compat_support import Recorded
 from conftest import Calls, text_of
 from flask import Flask, render_template_string
@@ -185,8 +187,8 @@ def test_a_method_replaced_on_the_store_serves_many_keys(compat: Cache) -> None:
 @pytest.mark.parametrize("where", ["memory", "redis"])
 def test_an_answer_by_query_is_deleted_once(app: Flask, redis_url: str, where: str) -> None:
     prefix = f"compat-{uuid.uuid4().hex}-"
-    redis = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
-    cache = Cache(app, config=redis if where == "redis" else {"CACHE_TYPE": "SimpleCache"})
+    far = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
+    cache = Cache(app, config=far if where == "redis" else {"CACHE_TYPE": "SimpleCache"})
 
     @app.get("/works")
     @cache.cached(query_string=True)
@@ -198,3 +200,39 @@ def test_an_answer_by_query_is_deleted_once(app: Flask, redis_url: str, where: s
     with app.app_context():
         gone = [cache.delete_cached(works, "/works", "limit=15") for _ in range(2)]
     assert gone == [True, False]
+
+
+def test_errors_of_redis_are_caught_as_those_of_redis_py(app: Flask) -> None:
+    # Nothing listens on this port.
+    cache = Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": 1})
+    calls: list[Any] = [
+        lambda: cache.get("a"),
+        lambda: cache.get_many("a"),
+        lambda: cache.has("a"),
+        lambda: cache.set("a", 1),
+        lambda: cache.set_many({"a": 1}),
+        lambda: cache.add("a", 1),
+        lambda: cache.delete("a"),
+        lambda: cache.delete_many("a"),
+        lambda: cache.unlink("a"),
+        lambda: cache.cache.inc("a"),
+        lambda: cache.clear(),
+    ]
+    for call in calls:
+        with pytest.raises(redis.exceptions.ConnectionError) as caught:
+            call()
+        assert isinstance(caught.value, OSError)
+
+
+def test_a_password_for_a_server_that_has_none(app: Flask, redis_url: str) -> None:
+    address = urlsplit(redis_url)
+    config = {
+        "CACHE_TYPE": "RedisCache",
+        "CACHE_REDIS_HOST": address.hostname,
+        "CACHE_REDIS_PORT": address.port,
+        "CACHE_REDIS_PASSWORD": "not asked for",
+        "CACHE_KEY_PREFIX": f"compat-{uuid.uuid4().hex}-",
+    }
+    cache = Cache(app, config=config)
+    assert cache.set("a", 1)
+    assert cache.get("a") == 1

@@ -15,6 +15,7 @@ from ... import backends as own
 from ..._native import Engine, Page, Policy, RedisLink
 from ...responses import page_of, respond
 from .base import BaseCache
+from .rediserrors import as_redis_py
 from .redislink import Link, delete_by_client, of_host, of_url, redis_module, say_once
 from .redisversions import Versions
 from .simplecache import whole_seconds
@@ -27,10 +28,15 @@ __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
 Config = dict[str, Any]
 
 _SENTINEL = "sentinel_"
+_DIRECT = (
+    *("get", "get_many", "has", "set", "set_many", "add", "inc", "dec"),
+    *("delete", "delete_many", "delete_prefix", "unlink", "clear"),
+)
 # A namespace for each prefix that a callable came up with; beyond this the oldest is made anew.
 _MOST_SPACES = 256
 
 
+@as_redis_py(_DIRECT)
 class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[misc]
     """One Redis server, or any client that has redis-py's methods as `host`.
 

@@ -191,5 +191,8 @@ def _unix(path: str) -> str:
 
 def _with_access(where: str, access: tuple[str | None, str | None], db: Any) -> str:
     user, password = access
+    if password and not user:
+        # As redis-py logs in: a server that has no password takes this name with any.
+        user = "default"
     given = {"db": int(db or 0), "username": user, "password": password}
     return f"{where}?{urlencode({name: value for name, value in given.items() if value})}"
