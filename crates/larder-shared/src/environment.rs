@@ -20,7 +20,7 @@ use larder_core::{Error, ErrorKind, Result};
 
 use crate::event::{Replaced, SharedEvent};
 use crate::fork;
-use crate::locks::{Hold, LockFile, PRESENT, REPLACING};
+use crate::locks::{CHANGING, Hold, LockFile, PRESENT};
 use crate::map::{self, Look, Map, Word};
 use crate::opened::{Inside, Opened, Records, broken, busy, coarse, failed, is_damage, random};
 use crate::settle::{self, set_aside, settle, store};
@@ -125,10 +125,8 @@ impl Room {
 /// Complains before the first use where another process is known to use the directory otherwise.
 fn look_ahead(settings: &Settings) -> Result<()> {
     let locks = LockFile::open(&settings.directory.join("locks")).map_err(unwritable(settings))?;
-    match locks.try_hold(PRESENT, Hold::Write) {
-        Ok(false) => {}
-        // Nobody is there; the lock goes with the file.
-        _ => return Ok(()),
+    if !locks.is_held(PRESENT).map_err(unwritable(settings))? {
+        return Ok(());
     }
     match map::look(&settings.directory) {
         Ok(Look::There(header)) => suits(&header, settings),
@@ -199,14 +197,16 @@ fn open(settings: &Settings, notes: &mut Vec<SharedEvent>) -> Result<Inside, Ope
     crate::place::prepare(directory)?;
     let lock = |error| broken("the lock file", error);
     let locks = LockFile::open(&directory.join("locks")).map_err(lock)?;
-    if locks.try_hold(PRESENT, Hold::Write).map_err(lock)? {
-        settle(settings, notes).map_err(|error| broken("the directory", error))?;
-    }
+    // One at a time. Whoever is killed in here has not shown that it is there, so that the next one
+    // begins where it began.
     if !locks
-        .hold_within(PRESENT, Hold::Read, PATIENCE)
+        .hold_within(CHANGING, Hold::Write, PATIENCE)
         .map_err(lock)?
     {
         return Err(busy().into());
+    }
+    if !locks.is_held(PRESENT).map_err(lock)? {
+        settle(settings, notes).map_err(|error| broken("the directory", error))?;
     }
     match map::look(directory).map_err(|error| broken("coherence.map", error))? {
         Look::There(header) => suits(&header, settings)?,
@@ -231,12 +231,6 @@ fn join(
 ) -> Result<Inside, Opening> {
     let directory = &settings.directory;
     let lock = |error| broken("the lock file", error);
-    if !locks
-        .hold_within(REPLACING, Hold::Write, PATIENCE)
-        .map_err(lock)?
-    {
-        return Err(busy().into());
-    }
     let epoch = map.word(Word::Epoch).load(Ordering::Acquire);
     let (epoch, (env, records)) = match open_env(settings, epoch) {
         Ok(opened) => (epoch, opened),
@@ -252,7 +246,9 @@ fn join(
         }
         Err(error) => return Err(failed(error).into()),
     };
-    locks.try_hold(REPLACING, Hold::Free).map_err(lock)?;
+    // Nobody is in the way: all others hold it for reading.
+    locks.try_hold(PRESENT, Hold::Read).map_err(lock)?;
+    locks.try_hold(CHANGING, Hold::Free).map_err(lock)?;
     let cleared = env.clear_stale_readers().unwrap_or(0);
     if cleared > 0 {
         notes.push(SharedEvent::ReadersCleared(cleared));

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 static HELD: AtomicBool = AtomicBool::new(false);
 
@@ -39,11 +40,17 @@ impl Drop for Leave {
 }
 
 fn acquire() {
+    let mut turns = 0;
     while HELD
         .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
         .is_err()
     {
-        thread::yield_now();
+        turns += 1;
+        if turns < 100 {
+            thread::yield_now();
+        } else {
+            thread::sleep(Duration::from_micros(100));
+        }
     }
 }
 

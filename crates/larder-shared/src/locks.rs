@@ -25,10 +25,10 @@ pub(crate) enum Hold {
     Free,
 }
 
-/// Bytes with a meaning of their own. Leases lie below them.
+/// Leases lie at the bytes below this one, which is held by all who have the environment open.
 pub(crate) const PRESENT: u64 = 1 << 62;
-/// Held by whoever replaces the environment.
-pub(crate) const REPLACING: u64 = PRESENT + 1;
+/// Held by whoever opens or replaces the environment, alone.
+pub(crate) const CHANGING: u64 = PRESENT + 1;
 
 impl LockFile {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
@@ -80,27 +80,40 @@ impl LockFile {
         Ok(true)
     }
 
+    /// Whether another open file holds the byte in any way. Nobody notices the question.
+    pub(crate) fn is_held(&self, byte: u64) -> io::Result<bool> {
+        let range = self.call(range(byte, Hold::Write), libc::F_OFD_GETLK)?;
+        Ok(range.l_type != libc::F_UNLCK as libc::c_short)
+    }
+
     fn request(&self, byte: u64, hold: Hold, command: libc::c_int) -> io::Result<()> {
-        let kind = match hold {
-            Hold::Read => libc::F_RDLCK,
-            Hold::Write => libc::F_WRLCK,
-            Hold::Free => libc::F_UNLCK,
-        };
-        let range = libc::flock {
-            l_type: kind as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: byte.cast_signed(),
-            l_len: 1,
-            // The kernel asks for a zero here.
-            l_pid: 0,
-        };
-        // SAFETY: the descriptor is open as long as `self` is, and the kernel only reads `range`,
-        // which lives until the call returns.
-        let outcome = unsafe { libc::fcntl(self.fd(), command, &raw const range) };
+        self.call(range(byte, hold), command).map(drop)
+    }
+
+    fn call(&self, mut range: libc::flock, command: libc::c_int) -> io::Result<libc::flock> {
+        // SAFETY: the descriptor is open as long as `self` is, and the kernel reads and writes `range`
+        // only, which lives until the call returns.
+        let outcome = unsafe { libc::fcntl(self.fd(), command, &raw mut range) };
         if outcome == -1 {
             Err(io::Error::last_os_error())
         } else {
-            Ok(())
+            Ok(range)
         }
+    }
+}
+
+fn range(byte: u64, hold: Hold) -> libc::flock {
+    let kind = match hold {
+        Hold::Read => libc::F_RDLCK,
+        Hold::Write => libc::F_WRLCK,
+        Hold::Free => libc::F_UNLCK,
+    };
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte.cast_signed(),
+        l_len: 1,
+        // The kernel asks for a zero here.
+        l_pid: 0,
     }
 }

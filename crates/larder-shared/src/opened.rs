@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::environment::PATIENCE;
 use crate::event::Replaced;
 use crate::fork;
-use crate::locks::{Hold, LockFile, REPLACING};
+use crate::locks::{CHANGING, Hold, LockFile};
 use crate::map::{Map, Word};
 use crate::settle::{set_aside, store};
 
@@ -130,7 +130,7 @@ impl Opened {
     /// has moved on nobody reads the old one any more, whatever becomes of its files.
     pub(crate) fn replace(&self, why: &Replaced, directory: &Path) -> Result<()> {
         fork::alone(|| {
-            let held = self.locks.hold_within(REPLACING, Hold::Write, PATIENCE);
+            let held = self.locks.hold_within(CHANGING, Hold::Write, PATIENCE);
             if !held.map_err(|error| broken("the lock file", error))? {
                 return Err(busy());
             }
@@ -149,7 +149,7 @@ impl Opened {
                 // What is left behind is removed by the next process that comes alone.
                 drop(done);
             }
-            let freed = self.locks.try_hold(REPLACING, Hold::Free);
+            let freed = self.locks.try_hold(CHANGING, Hold::Free);
             freed
                 .map(drop)
                 .map_err(|error| broken("the lock file", error))

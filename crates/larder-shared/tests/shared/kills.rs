@@ -11,6 +11,7 @@ use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key};
 const KEYS: u64 = 200;
 const ROUNDS: u64 = 40;
 const STEPS: usize = 0;
+const REPLACED: usize = 1;
 
 /// A value that says whose it is, on one page or on many.
 fn text(which: u64, numbers: &mut Numbers) -> String {
@@ -40,6 +41,20 @@ pub(crate) fn churn(work: &Work) {
         }
         work.board.word(STEPS).fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// Opens the environment, uses it once, and says how often it was replaced.
+pub(crate) fn begin(work: &Work) {
+    let name = format!("worker {}", work.number);
+    work.bench.put_text(&name, "v");
+    assert_eq!(work.bench.get_text(&name).as_deref(), Some("v"));
+    let told = work.bench.told();
+    let replaced = |event: &&SharedEvent| matches!(event, SharedEvent::Replaced(_));
+    let replaced = told.iter().filter(replaced).count() as u64;
+    work.board
+        .word(REPLACED)
+        .fetch_add(replaced, Ordering::SeqCst);
+    work.board.word(STEPS).fetch_add(1, Ordering::SeqCst);
 }
 
 fn look_at_all(bench: &Bench) -> usize {
@@ -72,4 +87,37 @@ fn a_writer_that_is_killed_leaves_everything_readable() {
         staying = Some(bench).filter(|_| round % 2 == 0);
     }
     assert!(found > 100, "only {found} entries were ever left");
+}
+
+#[test]
+fn of_many_who_start_at_once_one_looks_through_the_files() {
+    for _ in 0..5 {
+        let (folder, path) = folder();
+        Bench::at(&path).put_text("before", "v");
+        std::fs::write(path.join("store-1/data.mdb"), "garbage".repeat(5000)).unwrap();
+        let board = Board::open(&folder.path().join("board"));
+        let start = |number| Worker::start("begin", folder.path(), number);
+        let mut workers: Vec<Worker> = (0..6).map(start).collect();
+        workers.iter_mut().for_each(Worker::succeeds);
+        assert_eq!((board.get(STEPS), board.get(REPLACED)), (6, 1));
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_as_it_starts_leaves_everything_readable() {
+    let (folder, path) = folder();
+    let mut numbers = Numbers(4711);
+    for which in 0..KEYS {
+        let value = text(which, &mut numbers);
+        Bench::at(&path).put_text(which.to_string(), &value);
+    }
+    for round in 0..30 {
+        let mut workers = [0, 1].map(|one| Worker::start("begin", folder.path(), one));
+        // Wherever it is by then.
+        std::thread::sleep(std::time::Duration::from_micros(numbers.below(25_000)));
+        workers.iter_mut().for_each(Worker::kill);
+        let bench = Bench::at(&path);
+        assert_eq!(look_at_all(&bench), KEYS as usize, "round {round}");
+        assert_eq!(bench.told(), [], "round {round}");
+    }
 }

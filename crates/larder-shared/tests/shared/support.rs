@@ -281,6 +281,7 @@ fn worker() {
         "follow" => super::leases::follow(&work()),
         "hold" => super::room::hold(&work()),
         "cramped" => super::room::cramped(&work()),
+        "begin" => super::kills::begin(&work()),
         "serve" => super::pair::serve(&folder),
         "stranger" => super::settings::stranger(&folder),
         other => panic!("{other} is no role"),
