@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import pickle
+import sys
 import warnings
+from types import ModuleType
 from typing import Any
 
 import pytest
+from cachelib.serializers import JSONSerializer
 from conftest import Calls, text_of
 from flask import Flask, make_response, request
 
@@ -338,10 +342,100 @@ def test_factories_of_24_can_be_called(app: Flask) -> None:
     assert backends.redis(app, config, [], {}).key_prefix == "p:"
 
 
-def test_null_without_its_warning_or_with_it(app: Flask) -> None:
+WARNED: list[dict[str, Any]] = [
+    {"CACHE_TYPE": "NullCache"},
+    {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True, "CACHE_SERIALIZER": JSONSerializer},
+    {},
+]
+
+
+@pytest.mark.parametrize("config", WARNED)
+def test_warnings_point_at_whoever_asked(app: Flask, config: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match="NullCache") as caught:
+        Cache(app, config=config)
+    assert [each.filename for each in caught] == [__file__]
+    late = Cache(config=config)
+    with pytest.warns(UserWarning, match="NullCache") as caught:
+        late.init_app(app)
+    assert [each.filename for each in caught] == [__file__]
+
+
+def test_a_folder_that_is_not_named(app: Flask) -> None:
+    with pytest.warns(UserWarning, match="CACHE_DIR") as caught, pytest.raises(TypeError):
+        Cache(app, config={"CACHE_TYPE": "FileSystemCache"})
+    assert caught[0].filename == __file__
+
+
+def test_null_under_its_older_name_warns_of_both(app: Flask) -> None:
     with pytest.warns() as caught:
         Cache(app, config={"CACHE_TYPE": "null"})
     assert {each.category for each in caught} == {DeprecationWarning, UserWarning}
+
+
+class Server(ModuleType):
+    """uWSGI as its Python modules see it, with one cache."""
+
+    def __init__(self, **options: bytes) -> None:
+        super().__init__("uwsgi")
+        self.opt = options
+        self.entries: dict[tuple[str, str], bytes] = {}
+        self.lifetimes: dict[str, int] = {}
+
+    def cache_get(self, key: str, cache: str) -> bytes | None:
+        return self.entries.get((cache, key))
+
+    def cache_exists(self, key: str, cache: str) -> bool | None:
+        return (cache, key) in self.entries or None
+
+    def cache_update(self, key: str, value: bytes, seconds: int, cache: str) -> bool:
+        self.entries[cache, key] = value
+        self.lifetimes[key] = seconds
+        return True
+
+    def cache_set(self, key: str, value: bytes, seconds: int, cache: str) -> bool | None:
+        there = (cache, key) in self.entries
+        return None if there else self.cache_update(key, value, seconds, cache)
+
+    def cache_del(self, key: str, cache: str) -> bool | None:
+        return self.entries.pop((cache, key), None) is not None or None
+
+    def cache_clear(self, cache: str) -> bool:
+        self.entries.clear()
+        return True
+
+
+UWSGI = "flask_caching.contrib.uwsgicache.UWSGICache"
+
+
+def test_under_uwsgi(app: Flask, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(cache2=b"name=shop,items=100")
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+    cache = Cache(app, config={"CACHE_TYPE": UWSGI, "CACHE_UWSGI_NAME": "shop"})
+    app.add_url_rule("/", "index", cache.cached(timeout=7)(lambda: f"page {calls()}"))
+    double = cache.memoize()(lambda number: [calls()])
+    client = app.test_client()
+    assert [text_of(client), text_of(client)] == ["page 1", "page 1"]
+    assert server.lifetimes["view//"] == 7
+    assert pickle.loads(server.entries["shop", "view//"]) == "page 1"
+    with app.app_context():
+        assert [double(1), double(1)] == [[2], [2]]
+        cache.delete_memoized(double)
+        assert double(1) == [3]
+    assert [cache.add("n", 1), cache.add("n", 2), cache.get("n"), cache.has("n")] == [
+        True,
+        False,
+        1,
+        True,
+    ]
+    assert cache.delete_many("n", "view//") == ["n", "view//"]
+    assert cache.clear()
+    assert not server.entries
+
+
+def test_uwsgi_without_a_cache(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", Server())
+    with pytest.raises(RuntimeError, match="enable cache2"):
+        Cache(app, config={"CACHE_TYPE": UWSGI})
 
 
 def test_keys_of_24_by_configuration(app: Flask) -> None:

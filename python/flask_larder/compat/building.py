@@ -100,12 +100,12 @@ def _modern(name: Any) -> str:
     warnings.warn(
         f"CACHE_TYPE={name!r} is an old name: use {new!r}",
         DeprecationWarning,
-        stacklevel=_level_of_caller(),
+        stacklevel=level_of_caller(),
     )
     return new
 
 
-def _level_of_caller() -> int:
+def level_of_caller() -> int:
     """The level of a warning that is to point at whoever called this package."""
     package = __name__.partition(".")[0]
     frame, level = sys._getframe(1), 1

@@ -30,7 +30,7 @@ from .backends.rediscache import RedisCache
 from .backends.redislink import delete_by_client
 from .backends.redisversions import Versions
 from .backends.simplecache import METHODS, SimpleCache
-from .building import backend_of, serializer_of
+from .building import backend_of, level_of_caller, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
 from .memoizing import KEY_HOOKS, Memoizing
@@ -82,12 +82,12 @@ class Cache(Memoizing):
             warnings.warn(
                 "CACHE_TYPE is NullCache: caching is effectively disabled "
                 "(choose a store, or set CACHE_NO_NULL_WARNING)",
-                stacklevel=4,
+                stacklevel=level_of_caller(),
             )
         if kind in ("FileSystemCache", "filesystem") and config["CACHE_DIR"] is None:
             warnings.warn(
                 "CACHE_TYPE is FileSystemCache and CACHE_DIR is not set (name a folder)",
-                stacklevel=4,
+                stacklevel=level_of_caller(),
             )
 
     def _build(self, app: Flask, config: dict[str, Any]) -> Any:
@@ -109,7 +109,10 @@ class Cache(Memoizing):
                 backend.serializer = self.serializer
             else:
                 name = type(backend).__name__
-                warnings.warn(f"CACHE_SERIALIZER is set and {name} has no serializer", stacklevel=5)
+                warnings.warn(
+                    f"CACHE_SERIALIZER is set and {name} has no serializer",
+                    stacklevel=level_of_caller(),
+                )
         return backend
 
     def _is_classic(self) -> bool:

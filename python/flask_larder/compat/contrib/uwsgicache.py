@@ -15,7 +15,7 @@ __all__ = ["UWSGICache"]
 
 
 class UWSGICache(BaseCache, CachelibUWSGICache):
-    """uWSGI's cache; a RuntimeError where the process does not run under uWSGI."""
+    """uWSGI's cache; a RuntimeError where the process does not run under uWSGI, or without a cache."""
 
     def __init__(
         self,
@@ -24,6 +24,10 @@ class UWSGICache(BaseCache, CachelibUWSGICache):
         ignore_delete_many_errors: bool = False,
     ) -> None:
         CachelibUWSGICache.__init__(self, default_timeout, cache, ignore_delete_many_errors)
+        if "cache2" not in self._uwsgi.opt:
+            raise RuntimeError(
+                "uWSGI runs without a cache (enable cache2: uwsgi --cache2 name=default,items=100)"
+            )
 
     @classmethod
     def factory(
