@@ -160,6 +160,12 @@ impl<V: Value, C: Codec<V>> Store<V> for Shared<C> {
         "shared"
     }
 
+    /// A read touches memory only, and a turn at writing takes some ten microseconds: a thread of its
+    /// own would cost more than it saves.
+    fn may_block(&self) -> bool {
+        false
+    }
+
     async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {
         self.0.get(key)
     }

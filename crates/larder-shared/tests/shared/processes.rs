@@ -1,12 +1,15 @@
 //! Several processes on one directory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use larder_core::codec::Plain;
-use larder_core::store::Removal;
-use larder_core::{Key, Kind};
+use larder_core::store::{Mode, Put, Removal};
+use larder_core::{Clock, Entry, Key, Kind, Store};
 use larder_shared::{Coherence, Stamp};
+use larder_testkit::HandClock;
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key, variant};
 
@@ -149,6 +152,29 @@ fn stores_on_one_directory_are_one_store_and_namespaces_are_apart() {
 }
 
 #[test]
+fn a_variant_that_has_expired_gives_way_to_its_base_key() {
+    let (_folder, path) = folder();
+    let clock = HandClock::new();
+    let bench = Bench::with(
+        crate::support::builder(&path),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+    );
+    let base = key("page");
+    bench.put(&base, Plain::Int(1));
+    let short = variant(&base, "short");
+    let (_, fence) = bench.read(&short);
+    let entry = Entry::new(bench.meta(10, &[]), Plain::Int(2), fence);
+    let put = bench.store.put(&short, Arc::new(entry), Mode::Replace);
+    assert_eq!(bench.run(put), Put::Stored);
+    assert_eq!(bench.get(&short), Some(Plain::Int(2)));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(bench.get(&short), Some(Plain::Int(1)));
+    let many = <_ as Store<Plain>>::get_many(&bench.store, std::slice::from_ref(&short));
+    let many = bench.run(many);
+    assert_eq!(many[0].entry.as_ref().unwrap().value, Plain::Int(1));
+}
+
+#[test]
 fn a_variant_that_is_being_loaded_when_its_base_key_is_written_comes_too_late() {
     let (_folder, path) = folder();
     let bench = Bench::at(&path);
@@ -159,11 +185,11 @@ fn a_variant_that_is_being_loaded_when_its_base_key_is_written_comes_too_late() 
     let (_, fence) = bench.read(&loading);
     bench.put(&base, Plain::Int(2));
     let late = bench.load(&loading, Plain::Int(3), &[], fence);
-    assert_eq!(late, larder_core::store::Put::Fenced);
+    assert_eq!(late, Put::Fenced);
     assert_eq!(bench.get(&loading), Some(Plain::Int(2)));
     let (_, fence) = bench.read(&loading);
     let next = bench.load(&loading, Plain::Int(4), &[], fence);
-    assert_eq!(next, larder_core::store::Put::Stored);
+    assert_eq!(next, Put::Stored);
     assert_eq!(bench.get(&loading), Some(Plain::Int(4)));
     assert_eq!(bench.get(&stored), Some(Plain::Int(2)));
 }
