@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from werkzeug.utils import import_string
 
-from . import _native
+from . import _native, building
 from . import config as settings
 from ._native import Answer, Engine, FunctionStats, Key
-from .backends import BACKENDS
+from .backends import BACKENDS, Backend
 from .background import Background
 from .cli import group
 from .decorated import Decorated, Options
 from .decorating import Decorating
 from .dialect import SAFE, Dialect
+from .foreign import ForeignCache
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from .outcomes import Outcomes
 from .statistics import report
@@ -50,7 +51,7 @@ class Registry(dict["Cache", Any]):
     """The stores of one application by their caches; tells a cache when its store is exchanged."""
 
     def __setitem__(self, cache: Cache, backend: Any) -> None:
-        super().__setitem__(cache, backend)
+        super().__setitem__(cache, cache._accepted(backend))
         cache._disarm()
 
 
@@ -69,7 +70,7 @@ class Cache(Decorating):
 
     dialect: Dialect = SAFE
     # The attributes that have a say in how calls are answered, and may be assigned at any time.
-    _noticed = frozenset(("app", "hash_method", "source_check", "enable_signals"))
+    _noticed = frozenset(("app", "hash_method", "source_check", "enable_signals", "get", "set"))
     # What fragments are answered by in this dialect.
     fragment_class = Fragment
 
@@ -94,6 +95,8 @@ class Cache(Decorating):
         self._twins: dict[tuple[str, str], list[object]] = {}
         self._quiet_until = 0.0
         self._fragments: Fragment | None = None
+        # The configuration of the application that was initialised last, with all defaults.
+        self._merged: dict[str, Any] | None = None
         # How the keys of views begin; None until it is asked for.
         self._view_starts: tuple[str, ...] | None = None
         if app is not None:
@@ -147,6 +150,7 @@ class Cache(Decorating):
         """Warns of a configuration that works and does not do what it seems to."""
 
     def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
+        self._merged = config
         backend = self._build(app, config)
         registry = app.extensions.setdefault("cache", Registry())
         registry[self] = backend
@@ -154,29 +158,33 @@ class Cache(Decorating):
     def _build(self, app: Flask, config: dict[str, Any]) -> Any:
         """The store that the configuration names."""
         name = settings.type_name(config)
-        args, kwargs = (
-            list(config["CACHE_ARGS"]),
-            {
+        if name in BACKENDS:
+            settings.refuse_serializer(config, name)
+            kwargs: dict[str, Any] = {
                 "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
                 "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
-            },
-        )
-        if name in BACKENDS:
-            # The store outlives nothing that it tells of its events: it must not keep the cache.
-            events = weakref.WeakMethod(self._on_event)
-            kwargs["on_event"] = functools.partial(_tell, events)
-            return BACKENDS[name].factory(app, config, args, kwargs)
+                "on_event": self._listener(),
+            }
+            return BACKENDS[name].factory(app, config, list(config["CACHE_ARGS"]), kwargs)
         if "." not in name:
             raise settings.unknown_type(name, list(BACKENDS))
-        found: Any = import_string(name)
-        factory = found.factory if hasattr(found, "factory") else found
-        backend = factory(app, config, args, kwargs)
-        if not isinstance(getattr(backend, "engine", None), Engine):
-            raise ValueError(
-                f"CACHE_TYPE={name!r} is no store of flask_larder "
-                "(flask_larder.compat takes other back ends; here derive from flask_larder.backends)"
-            )
+        backend = building.made(import_string(name), name, app, config)
+        if config["CACHE_SERIALIZER"] is not None:
+            building.set_serializer(backend, config["CACHE_SERIALIZER"], name)
         return backend
+
+    def _listener(self) -> Callable[[str, str | None, str], object]:
+        # The store outlives nothing that it tells of its events: it must not keep the cache.
+        return functools.partial(_tell, weakref.WeakMethod(self._on_event))
+
+    def _accepted(self, backend: Any) -> Any:
+        """The store that is put into the registry for this cache: a back end of other people's is
+        wrapped, also one that is put there later."""
+        if isinstance(backend, Backend) or self._merged is None or not self.dialect.careful:
+            return backend
+        if isinstance(getattr(backend, "engine", None), Engine):
+            return backend
+        return ForeignCache(backend, building.wrapping(self._merged, self._listener()))
 
     # The store of the moment.
 
@@ -241,7 +249,15 @@ class Cache(Decorating):
             decorated.disarm()
 
     def _may_arm(self, app: Any) -> bool:
-        return not self.enable_signals and not self._outcomes.wanted(app)
+        plain = not self.enable_signals and not self._overrides("get")
+        return plain and not self._outcomes.wanted(app)
+
+    def _overrides(self, name: str) -> bool:
+        """Whether decorated functions have to go by way of a method that somebody put in the place of
+        ours, in a subclass or on this object."""
+        if not self.dialect.careful:
+            return False
+        return name in vars(self) or getattr(type(self), name) is not getattr(Decorating, name)
 
     def _swallows(self, error: Exception) -> bool:
         """Whether an error of the user's own callables is logged and the function called all the

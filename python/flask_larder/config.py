@@ -125,6 +125,15 @@ def type_name(config: Mapping[str, Any]) -> str:
     return _OLD_TYPES.get(name, name)
 
 
+def refuse_serializer(config: Mapping[str, Any], name: str) -> None:
+    """A ValueError where CACHE_SERIALIZER is set for a store that stores in its own way."""
+    if config["CACHE_SERIALIZER"] is not None and name != "NullCache":
+        raise ValueError(
+            f"CACHE_SERIALIZER is set, and {name} stores values in a format of its own "
+            "(leave it out; flask_larder.compat uses serializers)"
+        )
+
+
 def default_timeout(config: Mapping[str, Any]) -> float:
     """CACHE_DEFAULT_TIMEOUT in seconds; 0 is for ever."""
     return durations.seconds(config["CACHE_DEFAULT_TIMEOUT"], "CACHE_DEFAULT_TIMEOUT")

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from . import durations
+from . import durations, overridden
 from ._native import Answer, Engine, FunctionStats, Key, Permit, Policy
 from .callbacks import Callback
 from .names import name_of
@@ -240,7 +240,12 @@ class Decorated:
         forced = self.options.forced_update
         if forced is not None and forced(*args, **kwargs) is True:
             return (yield Store(engine, lambda: engine.refresh(key, policy)))
-        answer: Answer = yield Lookup(engine, key, policy, _chain.get())
+        told: Any = True
+        if self.cache._overrides("get"):
+            told = yield Store(engine, partial(overridden.read, self.cache, engine, key))
+        if told is False:
+            return (yield Store(engine, lambda: engine.refresh(key, policy)))
+        answer: Answer = (yield Lookup(engine, key, policy, _chain.get())) if told is True else told
         is_stale = self.options.is_stale
         served = answer.kind in ("hit", "stale")
         if served and is_stale is not None:
@@ -311,11 +316,17 @@ class Decorated:
         except BaseException:
             permit.drop()
             raise
-        outcome = yield Store(call.engine, lambda: permit.store(keep, policy, seconds))
+        outcome = yield Store(call.engine, lambda: self._put(call, permit, keep, (policy, seconds)))
         self.stats.count_load(seconds, outcome[2])
         self.cache._note_miss(self, call.key, outcome)
         self.armed(call.engine)
         return value
+
+    def _put(self, call: _Call, permit: Any, keep: Any, times: tuple[Policy, float]) -> Any:
+        """Stores what was loaded, by way of the cache's `set` where somebody overrides it."""
+        if self.cache._overrides("set"):
+            return overridden.write(self.cache, call.key, permit, keep, times)
+        return permit.store(keep, *times)
 
     def _failed(self, call: _Call, permit: Permit, error: Exception) -> Steps:
         reason = self.turned_down(error)

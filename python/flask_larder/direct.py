@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _native
 from ._native import Page
 from .backends import Backend
+from .overridden import Read, Written
 from .responses import respond
 from .views import View
 
@@ -55,6 +56,8 @@ class Direct:
     def get(self, key: str) -> Any:
         """The value of `key`, or None. Of a view's key: this request's variant."""
         try:
+            if isinstance(key, Read):
+                return key.look_up()
             backend = self.cache
             if self._may_be_view(key) and isinstance(backend, Backend):
                 variant = self._variant(backend, key)
@@ -93,6 +96,8 @@ class Direct:
 
     def set(self, key: str, value: Any, timeout: object = None) -> Any:
         """Stores a value; under a view's key it serves every variant. False if it cannot be kept."""
+        if isinstance(key, Written):
+            return key.keep(value, timeout)
         return self._softly(lambda: self.cache.set(key, value, timeout=timeout), False)
 
     def add(self, key: str, value: Any, timeout: object = None) -> Any:

@@ -105,12 +105,14 @@ async def _await_step(step: Lookup | Store | Load, function: Callable[..., Any])
     if isinstance(step, Load):
         return await function(*step.args, **step.kwargs)
     engine = step.engine
+    # Also a back end in Python would hold up the event loop.
+    blocks = engine.blocks or engine.blocks_in_python
     if isinstance(step, Lookup):
         answer: Answer = await finish(
-            engine.lookup_soon(step.key, step.policy, step.chain), blocks=engine.blocks
+            engine.lookup_soon(step.key, step.policy, step.chain), blocks=blocks
         )
         return answer
-    if not engine.blocks:
+    if not blocks:
         return step.work()
     # Most programs never come here, and asyncio takes longer to import than all of this package.
     import asyncio

@@ -7,7 +7,7 @@ use larder_core::{
     AnyStore, Cache, Entry, ErrorKind, Event, Freshness, Kind, Pattern, Store, Tag, Value,
 };
 use larder_redis::Redis;
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -15,6 +15,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::answer::{Answer, Outcome, chain_of, outcome};
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
+use crate::foreign::is_interrupted;
 use crate::key::{Key, named, text_of};
 use crate::policy::{Policy, span};
 use crate::redis::listener;
@@ -30,14 +31,17 @@ pub struct Engine {
     pub(crate) cache: CoreCache,
     /// Whether an operation may do I/O, so that the interpreter lock is released for it.
     pub(crate) blocks: bool,
+    /// Whether an operation may do I/O that holds the interpreter lock: that of a back end in Python.
+    in_python: bool,
 }
 
 /// The engine's errors by Python's names: a setting is a `ValueError`, a counter that is none a
-/// `TypeError`, a store that fails an `OSError`.
+/// `TypeError`, what a store cannot do a `NotImplementedError`, a store that fails an `OSError`.
 pub(crate) fn raise(error: larder_core::Error) -> PyErr {
     match error.kind() {
         ErrorKind::Config => PyValueError::new_err(error.to_string()),
         ErrorKind::NotACounter | ErrorKind::Codec => PyTypeError::new_err(error.to_string()),
+        ErrorKind::Unsupported => PyNotImplementedError::new_err(error.to_string()),
         _ => PyOSError::new_err(error.to_string()),
     }
 }
@@ -58,7 +62,18 @@ impl Engine {
             None => builder,
         }
         .build();
-        Self { cache, blocks }
+        Self {
+            cache,
+            blocks,
+            in_python: false,
+        }
+    }
+
+    /// The same for a store that is written in Python: it lets others run while it waits, if it can.
+    pub(crate) fn in_python(mut self) -> Self {
+        self.in_python = self.blocks;
+        self.blocks = false;
+        self
     }
 
     /// Runs one operation and gives its errors Python's names.
@@ -82,6 +97,7 @@ impl Engine {
 /// stores are counted elsewhere.
 fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
     let (name, key, detail) = match event {
+        Event::StoreFailed(_) if is_interrupted() => return,
         Event::StoreFailed(error) => ("store-failed", None, error.to_string()),
         Event::LoadFailed {
             key,
@@ -167,6 +183,13 @@ impl Engine {
     #[getter]
     fn blocks(&self) -> bool {
         self.blocks
+    }
+
+    /// Whether an operation may do I/O that holds the interpreter lock, so that it has no place on an
+    /// event loop.
+    #[getter]
+    fn blocks_in_python(&self) -> bool {
+        self.in_python
     }
 
     /// What to do about `key` now. `chain` holds the numbers of the loads that the caller is in the

@@ -48,6 +48,12 @@ impl Key {
         !self.0.is_base()
     }
 
+    /// 32 hexadecimal digits that tell this key from others, variants of one base key included.
+    #[getter]
+    fn digest(&self) -> String {
+        format!("{:032x}", self.0.digest())
+    }
+
     fn __repr__(&self) -> String {
         format!("<Key {}>", self.0)
     }

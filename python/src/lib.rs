@@ -12,6 +12,7 @@ mod clock;
 mod codec;
 mod context;
 mod engine;
+mod foreign;
 mod function;
 mod hashing;
 mod key;
@@ -36,6 +37,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<classic::ClassicCall>()?;
     m.add_class::<classic_view::ClassicView>()?;
     m.add_class::<engine::Engine>()?;
+    m.add_class::<foreign::ForeignStore>()?;
     m.add_class::<function::CachedFunction>()?;
     m.add_class::<key::Key>()?;
     m.add_class::<policy::Policy>()?;

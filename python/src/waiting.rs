@@ -13,6 +13,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::foreign::interruption;
+
 /// How often a sleeping thread looks for signals, so that Ctrl-C works.
 const SIGNALS: Duration = Duration::from_millis(100);
 
@@ -32,14 +34,14 @@ where
         }
     };
     if let Poll::Ready(output) = poll(Waker::noop()) {
-        return Ok(output);
+        return uninterrupted(output);
     }
     match greenlet_park(py)? {
         Some(park) => {
             let waker: Waker = Arc::new(Call(park.getattr(intern!(py, "wake"))?.unbind())).into();
             loop {
                 if let Poll::Ready(output) = poll(&waker) {
-                    return Ok(output);
+                    return uninterrupted(output);
                 }
                 park.call_method0(intern!(py, "wait"))?;
             }
@@ -49,12 +51,20 @@ where
             let waker: Waker = Arc::clone(&sleeper).into();
             loop {
                 if let Poll::Ready(output) = poll(&waker) {
-                    return Ok(output);
+                    return uninterrupted(output);
                 }
                 py.detach(|| sleeper.sleep());
                 py.check_signals()?;
             }
         }
+    }
+}
+
+/// What came of some work, unless a back end was interrupted in the middle of it.
+fn uninterrupted<T>(output: T) -> PyResult<T> {
+    match interruption() {
+        Some(error) => Err(error),
+        None => Ok(output),
     }
 }
 
@@ -150,7 +160,7 @@ impl Pending {
         };
         let mut poll = || work.as_mut().poll(&mut Context::from_waker(&waker));
         match if self.blocks { py.detach(poll) } else { poll() } {
-            Poll::Ready(result) => result.map(|value| Some((value,))),
+            Poll::Ready(result) => uninterrupted(result)?.map(|value| Some((value,))),
             Poll::Pending => {
                 *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
                 Ok(None)

@@ -1,0 +1,215 @@
+//! Other people's back ends: a Python object that keeps bytes under texts, as a store of the engine.
+//!
+//! Every call into the object needs the interpreter, so the lock is held throughout, and a back end
+//! that lets other greenlets run while it waits is called on its own greenlet.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use larder_core::store::{KeyValue, Keyed};
+use larder_core::{AnyStore, Error, ErrorKind, Result};
+use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::clock::process_clock;
+use crate::codec::PyCodec;
+use crate::engine::{Engine, raise};
+use crate::key::named;
+
+/// The object that `flask_larder.foreign.Pairs` describes.
+#[derive(Debug)]
+struct Pairs(Py<PyAny>);
+
+thread_local! {
+    /// What ends the program or cancels the caller is no failure of the back end. It waits here until
+    /// the engine has come to an end, and is then raised.
+    static INTERRUPTED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// What a back end raised on this thread that is not for the engine to deal with.
+pub(crate) fn interruption() -> Option<PyErr> {
+    INTERRUPTED.take()
+}
+
+/// Whether there is such a thing: then no code of Python's is to run before it is raised.
+pub(crate) fn is_interrupted() -> bool {
+    INTERRUPTED.with_borrow(Option::is_some)
+}
+
+fn failed(py: Python<'_>, error: PyErr) -> Error {
+    if error.is_instance_of::<PyException>(py) {
+        let kind = error.get_type(py).name();
+        let kind = kind.map_or_else(|_| "an exception".into(), |name| name.to_string());
+        let detail = format!("the back end raised {kind}: {}", error.value(py));
+        return Error::new(ErrorKind::Store, detail).caused_by(error);
+    }
+    INTERRUPTED.set(Some(error));
+    Error::new(ErrorKind::Store, "the call of the back end was interrupted")
+}
+
+impl Pairs {
+    /// Does something with the object, and takes its exceptions for failures of the store.
+    fn with<T>(&self, work: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<T>) -> Result<T> {
+        let done = Python::try_attach(|py| work(self.0.bind(py)).map_err(|e| failed(py, e)));
+        done.unwrap_or_else(|| {
+            let detail = "the interpreter is shutting down";
+            Err(Error::new(ErrorKind::Store, detail))
+        })
+    }
+}
+
+fn text<'py>(py: Python<'py>, name: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    let name =
+        std::str::from_utf8(name).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(PyString::new(py, name))
+}
+
+fn texts<'py>(py: Python<'py>, names: &[Vec<u8>]) -> PyResult<Vec<Bound<'py, PyString>>> {
+    names.iter().map(|name| text(py, name)).collect()
+}
+
+/// Seconds, as the back end takes them; `None` is for ever.
+fn seconds(life: Option<Duration>) -> Option<f64> {
+    life.map(|life| life.as_secs_f64())
+}
+
+/// Texts without spaces and control characters, short enough for a prefix of the back end's own
+/// before them in the 250 bytes that memcached takes.
+fn takes(name: &[u8]) -> bool {
+    let plain = |text: &str| !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    name.len() <= 200 && std::str::from_utf8(name).is_ok_and(plain)
+}
+
+impl KeyValue for Pairs {
+    fn name(&self) -> &'static str {
+        "foreign"
+    }
+
+    fn may_block(&self) -> bool {
+        true
+    }
+
+    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.with(|pairs| {
+            let py = pairs.py();
+            let found = pairs.call_method1(intern!(py, "get_many"), (texts(py, names)?,))?;
+            let mut values = Vec::with_capacity(names.len());
+            for value in found.try_iter()? {
+                let value = value?;
+                values.push(match value.cast::<PyBytes>() {
+                    Ok(bytes) => Some(bytes.as_bytes().to_vec()),
+                    Err(_) if value.is_none() => None,
+                    // Something that is none of ours: it is there, and no entry.
+                    Err(_) => Some(Vec::new()),
+                });
+            }
+            Ok(values)
+        })
+    }
+
+    async fn set(&self, name: &[u8], bytes: Vec<u8>, life: Option<Duration>) -> Result<()> {
+        self.with(|pairs| {
+            let py = pairs.py();
+            let arguments = (text(py, name)?, PyBytes::new(py, &bytes), seconds(life));
+            pairs.call_method1(intern!(py, "set"), arguments).map(drop)
+        })
+    }
+
+    async fn add(&self, name: &[u8], bytes: Vec<u8>, life: Option<Duration>) -> Result<bool> {
+        self.with(|pairs| {
+            let py = pairs.py();
+            let arguments = (text(py, name)?, PyBytes::new(py, &bytes), seconds(life));
+            pairs.call_method1(intern!(py, "add"), arguments)?.extract()
+        })
+    }
+
+    async fn swap(
+        &self,
+        name: &[u8],
+        (old, new): (&[u8], Vec<u8>),
+        life: Option<Duration>,
+    ) -> Result<bool> {
+        self.with(|pairs| {
+            let py = pairs.py();
+            let (old, new) = (PyBytes::new(py, old), PyBytes::new(py, &new));
+            let arguments = (text(py, name)?, old, new, seconds(life));
+            pairs
+                .call_method1(intern!(py, "swap"), arguments)?
+                .extract()
+        })
+    }
+
+    fn swaps_in_one_step(&self) -> bool {
+        false
+    }
+
+    async fn delete_many(&self, names: &[Vec<u8>]) -> Result<()> {
+        self.with(|pairs| {
+            let py = pairs.py();
+            let names = (texts(py, names)?,);
+            pairs
+                .call_method1(intern!(py, "delete_many"), names)
+                .map(drop)
+        })
+    }
+
+    async fn clear(&self, _start: &[u8]) -> Result<()> {
+        self.with(|pairs| pairs.call_method0(intern!(pairs.py(), "clear")).map(drop))
+    }
+}
+
+/// A store over a back end: its engine, and the names of its keys.
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct ForeignStore {
+    engine: Py<Engine>,
+    store: Keyed<Pairs, PyCodec>,
+}
+
+#[pymethods]
+impl ForeignStore {
+    /// A store over `pairs`, an object as `flask_larder.foreign.Pairs` describes it. `secret` seals the
+    /// entries.
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
+    #[pyo3(signature = (pairs, *, namespace, secret=None, max_value, on_event=None))]
+    fn new(
+        py: Python<'_>,
+        pairs: Py<PyAny>,
+        namespace: String,
+        secret: Option<Vec<u8>>,
+        max_value: usize,
+        on_event: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let store = Keyed::<Pairs, PyCodec>::builder(Pairs(pairs))
+            .namespace(namespace)
+            .names(takes)
+            .secret(secret.as_deref())
+            .max_value(max_value)
+            .clock(process_clock())
+            .build(PyCodec::new(secret.is_some()))
+            .map_err(raise)?;
+        let engine = Engine::build(AnyStore::new(store.clone()), max_value, on_event).in_python();
+        Ok(Self {
+            engine: Py::new(py, engine)?,
+            store,
+        })
+    }
+
+    #[getter]
+    fn engine(&self, py: Python<'_>) -> Py<Engine> {
+        self.engine.clone_ref(py)
+    }
+
+    /// The name under which the entry of a key stands in the back end.
+    fn name_of<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+        text(key.py(), &self.store.name_of(&named(key)?))
+    }
+
+    /// How often reads found an entry that is none for this store.
+    #[getter]
+    fn unreadable(&self) -> u64 {
+        self.store.unreadable()
+    }
+}
