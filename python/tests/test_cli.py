@@ -240,9 +240,9 @@ cache = Cache(app, config={config!r})
     def flask(*args: str) -> subprocess.CompletedProcess[str]:
         paths = os.pathsep.join(path for path in sys.path if path)
         return subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "shop", "cache", *args],
+            [sys.executable, "-m", "flask", "cache", *args],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": paths},
+            env={**os.environ, "PYTHONPATH": paths, "FLASK_APP": "shop"},
             capture_output=True,
             text=True,
             timeout=60,

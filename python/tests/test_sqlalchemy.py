@@ -211,7 +211,6 @@ def test_t8_3_what_is_not_committed_is_dropped(
         with pytest.raises(LookupError), session:
             raise LookupError
     else:
-        session.get_bind().dispose()  # type: ignore[union-attr]
         del session
         gc.collect()
     assert tags.purged() == set()
