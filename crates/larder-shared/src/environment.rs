@@ -117,7 +117,8 @@ impl Room {
                 Ok(Some(opened))
             }
             Err(Opening::Again) => Ok(None),
-            Err(Opening::Failed(error)) => Err(error),
+            // What was right when the store was built is no wrong setting now.
+            Err(Opening::Failed(error)) => Err(Error::new(ErrorKind::Store, error.detail())),
         }
     }
 }

@@ -267,9 +267,10 @@ impl<'a> Writing<'a> {
             map.move_all();
         }
         committed?;
-        if current() {
-            map.word(Word::Committed).fetch_max(id, Ordering::AcqRel);
+        if !current() {
+            return Ok(());
         }
+        map.word(Word::Committed).fetch_max(id, Ordering::AcqRel);
         let add = |word, change: i64| {
             if change != 0 {
                 let word = map.word(word);

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use larder_core::codec::Safe;
-use larder_core::{ErrorKind, Result};
+use larder_core::codec::{Plain, Safe};
+use larder_core::store::{Put, Removal};
+use larder_core::{ErrorKind, Result, Store};
 use larder_shared::{Replaced, Shared, SharedBuilder, SharedEvent};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -127,7 +128,7 @@ fn all_who_use_a_directory_give_the_same_size() {
     let smaller = Bench::of(builder(&path).size(1 << 20));
     assert_eq!(smaller.get_text("key 1"), None);
     assert_eq!(smaller.told(), [SharedEvent::Replaced(Replaced::Shrunk)]);
-    assert_eq!(smaller.put_text("k", "v"), larder_core::store::Put::Stored);
+    assert_eq!(smaller.put_text("k", "v"), Put::Stored);
 }
 
 /// Rewrites a part of the header of `coherence.map`, checksum included.
@@ -193,14 +194,31 @@ fn another_version_or_container_is_kept_out_while_somebody_is_there() {
 }
 
 #[test]
+fn a_directory_that_is_taken_away_while_it_is_in_use_is_a_failure_of_the_store() {
+    let (folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text("k", "v");
+    fs::rename(&path, folder.path().join("away")).unwrap();
+    fs::write(&path, "a file").unwrap();
+    let removed = <_ as Store<Plain>>::remove(&bench.store, Removal::All);
+    let error = bench.try_run(removed).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store, "{error}");
+    // It comes back with the directory, and what was not purged does not.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(bench.get_text("k"), None);
+    bench.put_text("k", "new");
+    assert_eq!(bench.get_text("k").as_deref(), Some("new"));
+}
+
+#[test]
 fn a_directory_that_is_removed_is_made_again() {
     let (folder, path) = folder();
     let bench = Bench::at(&path);
     bench.put_text("k", "old");
     fs::rename(&path, folder.path().join("away")).unwrap();
-    bench.purge(larder_core::store::Removal::All);
+    bench.purge(Removal::All);
     assert_eq!(bench.get_text("k"), None);
-    assert_eq!(bench.put_text("k", "new"), larder_core::store::Put::Stored);
+    assert_eq!(bench.put_text("k", "new"), Put::Stored);
     drop(bench);
     assert_eq!(Bench::at(&path).get_text("k").as_deref(), Some("new"));
 }
