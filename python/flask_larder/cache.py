@@ -158,17 +158,18 @@ class Cache(Decorating):
     def _build(self, app: Flask, config: dict[str, Any]) -> Any:
         """The store that the configuration names."""
         name = settings.type_name(config)
-        if name in BACKENDS:
+        if name not in BACKENDS and "." not in name:
+            raise settings.unknown_type(name, list(BACKENDS))
+        found: Any = BACKENDS[name] if name in BACKENDS else import_string(name)
+        if found in BACKENDS.values():
             settings.refuse_serializer(config, name)
             kwargs: dict[str, Any] = {
                 "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
                 "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
                 "on_event": self._listener(),
             }
-            return BACKENDS[name].factory(app, config, list(config["CACHE_ARGS"]), kwargs)
-        if "." not in name:
-            raise settings.unknown_type(name, list(BACKENDS))
-        backend = building.made(import_string(name), name, app, config)
+            return found.factory(app, config, list(config["CACHE_ARGS"]), kwargs)
+        backend = building.made(found, name, app, config)
         if config["CACHE_SERIALIZER"] is not None:
             building.set_serializer(backend, config["CACHE_SERIALIZER"], name)
         return backend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import Any
 
 from flask_larder.compat.backends import BaseCache
@@ -20,7 +21,7 @@ class Plain:
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
-        self.threads.add(threading.get_ident())
+        self.threads.add(threading.get_native_id())
 
     def get(self, key: str) -> Any:
         self._called("get")
@@ -75,6 +76,20 @@ class Evicting(Plain):
         super()._called(name)
         if self.records and self.random.random() < 0.05:
             del self.records[self.random.choice(sorted(self.records))]
+
+
+class Sleepy(Plain):
+    """Takes its time, as one on a network does; deletes nothing while it is `stuck`."""
+
+    stuck = False
+
+    def _called(self, name: str) -> None:
+        super()._called(name)
+        time.sleep(0.0001)
+
+    def delete(self, key: str) -> None:
+        if not self.stuck:
+            super().delete(key)
 
 
 class Nonsense(Plain):
@@ -138,6 +153,11 @@ def failing(_app: Any, _config: Any, _args: Any, kwargs: dict[str, Any]) -> Fail
 def evicting(_app: Any, _config: Any, _args: Any, kwargs: dict[str, Any]) -> Evicting:
     """A factory."""
     return Evicting(**kwargs)
+
+
+def sleepy(_app: Any, _config: Any, _args: Any, kwargs: dict[str, Any]) -> Sleepy:
+    """A factory."""
+    return Sleepy(**kwargs)
 
 
 def nonsense(_app: Any, _config: Any, _args: Any, kwargs: dict[str, Any]) -> Nonsense:

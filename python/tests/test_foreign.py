@@ -17,6 +17,7 @@ from cachelib_like import MongoDbCache
 from conftest import Calls, text_of
 from flask import Flask
 from foreign_backends import Failing, Plain
+from test_gevent import HUNDRED, in_gevent
 
 from flask_larder import Cache
 from flask_larder.foreign import ForeignCache
@@ -263,6 +264,35 @@ def test_one_that_fails_is_no_error_of_the_page(app: Flask, calls: Calls, method
     assert text_of(client) == last
 
 
+@pytest.mark.parametrize("way", ["delete", "clear", "tags"])
+def test_a_removal_that_does_nothing_is_an_error(app: Flask, way: str) -> None:
+    cache = cache_of(app, "foreign_backends.sleepy")
+    with app.app_context():
+        cache.memoize(60, tags=["t"])(lambda: "v")()
+    cache.set("k", "v")
+    ways: dict[str, Callable[[], Any]] = {
+        "delete": lambda: cache.delete("k"),
+        "clear": cache.clear,
+        "tags": lambda: cache.invalidate_tags("t"),
+    }
+    cache.cache.wrapped.stuck = True
+    with pytest.raises(OSError, match="did not delete a value"):
+        ways[way]()
+    assert cache.get("k") is None
+    cache.cache.wrapped.stuck = False
+    # It is made up for before anything is read again.
+    assert cache.get("k") == (None if way != "tags" else "v")
+
+
+def test_greenlets_call_one_themselves(tmp_path: Path) -> None:
+    # Its sockets and locks belong to the hub of the thread that made them.
+    own_threads = "print(len(cache.cache.threads))"
+    for kind in ("foreign_backends.sleepy", "cachelib.SimpleCache"):
+        code = HUNDRED if kind.startswith("cachelib") else HUNDRED + own_threads
+        printed = in_gevent(code, {"CACHE_TYPE": kind}, tmp_path).split("\n")
+        assert printed in (["True 1"], ["True 1", "1"]), kind
+
+
 def test_what_ends_the_program_is_no_failure(app: Flask) -> None:
     cache = cache_of(app, "foreign_backends.failing")
     cached = cache.memoize(60)(lambda: "v")
@@ -327,12 +357,12 @@ def test_an_event_loop_does_not_wait_for_one(app: Flask) -> None:
 
     @cache.memoize(60)
     async def answer() -> int:
-        return threading.get_ident()
+        return threading.get_native_id()
 
     async def main() -> int:
         return await answer() + 0 * await answer()
 
     with app.app_context():
         backend.threads.clear()
-        assert asyncio.run(main()) == threading.get_ident()
-    assert threading.get_ident() not in backend.threads
+        assert asyncio.run(main()) == threading.get_native_id()
+    assert threading.get_native_id() not in backend.threads
