@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, jsonify, make_response, redirect, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    request,
+    send_file,
+)
 from flask.views import MethodView, View
 from flask_caching import Cache
 from flask_restful import Api, Resource
 from journal import ran
 from notebook import Notebook
 
+HERE = Path(__file__).with_name("__init__.py")
 cache = Cache()
 shop = Blueprint("shop", __name__, url_prefix="/shop")
 
@@ -19,6 +31,12 @@ shop = Blueprint("shop", __name__, url_prefix="/shop")
 @cache.cached(timeout=60)
 def item(item_id: int) -> Any:
     return jsonify(item=item_id, ran=ran("item"))
+
+
+class Receipt(Response):
+    """A response with more to it than a page has."""
+
+    total = 0
 
 
 class Page(View):
@@ -61,7 +79,21 @@ def add_bodies(app: Flask) -> None:
         response.add_etag()
         return response
 
+    def closing() -> Response:
+        response = make_response(f"closing {ran('closing')}")
+        response.call_on_close(lambda: ran("closed"))
+        return response
+
+    def receipt() -> Response:
+        response = Receipt(f"receipt {ran('receipt')}", 202)
+        response.total = 12
+        return response
+
     bodies: dict[str, Any] = {
+        "streamed": lambda: Response(f"part {n} {ran('part')}\n" for n in range(2)),
+        "sent": lambda: (ran("sent"), send_file(HERE, mimetype="text/plain", conditional=True))[1],
+        "closing": closing,
+        "receipt": receipt,
         "text": lambda: f"é {ran('text')}",
         "bytes": lambda: b"\x00\xff" + str(ran("bytes")).encode(),
         "dict": lambda: {"ran": ran("dict")},
@@ -154,7 +186,7 @@ def observe(see: Notebook) -> None:
     paths += ["/shop/items/3", "/bare/a/b", "/bare/caf%C3%A9%20noir", "/text", "/bytes", "/dict"]
     paths += ["/status", "/headers", "/pair", "/generator", "/response", "/redirect", "/empty"]
     paths += ["/problem", "/json", "/aborts/404", "/aborts/410", "/nowhere", "/breaks", "/awaited"]
-    paths += ["/nothing"]
+    paths += ["/nothing", "/streamed", "/sent", "/closing", "/receipt"]
     for path in paths:
         see.get(f"{path} first", client, path)
         see.get(f"{path} second", client, path)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import unquote
 
-from flask import Flask, jsonify, request
+from flask import Blueprint, Flask, jsonify, request
 from flask_caching import Cache
 from journal import ran
 from notebook import Notebook
 from werkzeug.datastructures import MultiDict
 
 cache = Cache()
+
+shop = Blueprint("shop", __name__, url_prefix="/shop")
+
+
+@shop.route("/<name>")
+@cache.cached(timeout=50)
+def goods(name: str) -> str:
+    return f"{name} {ran(f'goods {name}')}"
 
 
 def create_app(config: dict[str, Any]) -> Flask:
@@ -38,6 +47,8 @@ def create_app(config: dict[str, Any]) -> Flask:
     @cache.cached(timeout=50, query_string=True, source_check=True)
     def source() -> str:
         return f"source {ran('source')}"
+
+    app.register_blueprint(shop)
 
     @app.route("/plain/<path:rest>")
     @cache.cached(timeout=50)
@@ -133,4 +144,8 @@ def deletions(see: Notebook, app: Flask) -> None:
         see.get("before deletion by arguments", client, "/plain/x")
         see.call("deletion by arguments", cache.delete_cached, views["plain"], rest="x")
         see.get("after deletion by arguments", client, "/plain/x")
+        for name in ("jam", "caf%C3%A9%20noir"):
+            see.get(f"{name} before", client, f"/shop/{name}")
+            see.call(f"deletion of {name}", cache.delete_cached, goods, name=unquote(name))
+            see.get(f"{name} after", client, f"/shop/{name}")
         see.call("another deletion by arguments", cache.delete_cached, views["plain"], rest="y")

@@ -79,6 +79,15 @@ class Row:
         return f"row {self.number} {a}"
 
 
+class Basket(list[int]):
+    """An instance that is false while it is empty."""
+
+    @cache.memoize(50)
+    def first(self, a: int) -> str:
+        ran("first")
+        return f"{list(self)} {a}"
+
+
 class Repository:
     def __repr__(self) -> str:
         return "Repository"
@@ -98,6 +107,7 @@ def observe(see: Notebook) -> None:
         deletions(see)
         class_methods(see)
         own_identity(see)
+        falsy_instances(see)
         keys(see)
     see.call("after all, outside", Adder(1).add, 3)
 
@@ -184,6 +194,13 @@ def own_identity(see: Notebook) -> None:
     see.call("row 2 after that", Row(2).text, 2)
     see.call("delete a call of row 2", cache.delete_memoized, Row(2).text, 2)
     see.call("row 2 after that too", Row(2).text, 2)
+
+
+def falsy_instances(see: Notebook) -> None:
+    for step in ("before", "after"):
+        see.call(f"empty {step}", Basket().first, 1)
+        see.call(f"full {step}", Basket([1]).first, 1)
+        see.call(f"delete the empty one {step}", cache.delete_memoized, Basket().first)
 
 
 def keys(see: Notebook) -> None:

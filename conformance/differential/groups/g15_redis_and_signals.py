@@ -17,6 +17,7 @@ SETTINGS = ["simple", "simple debug", "redis", "redis client"]
 def observe(see: Notebook) -> None:
     if see.setting == "redis":
         set_ups(see)
+        others(see)
         prefixes(see)
         clients(see)
     hashes(see)
@@ -72,6 +73,31 @@ def set_ups(see: Notebook) -> None:
             see.value(f"{name}: bytes", [found[2] for found in stored(see)])
         see.call(f"{name}: clear", cache.clear)
         see.redis.flushall()
+
+
+def others(see: Notebook) -> None:
+    """Sentinels, clusters and TLS, as far as they go without a server of that kind."""
+    tls = see.call("tls: start", start, {"CACHE_REDIS_URL": "rediss://127.0.0.1:1/3"})
+    pool = tls.cache._write_client.connection_pool
+    see.value("tls: connection", (pool.connection_class.__name__, pool.connection_kwargs["db"]))
+    given = {
+        "CACHE_TYPE": "RedisSentinelCache",
+        "CACHE_REDIS_SENTINELS": [("127.0.0.1", 1)],
+        "CACHE_REDIS_SENTINEL_MASTER": "main",
+        "CACHE_REDIS_PASSWORD": "one",
+        "CACHE_REDIS_SENTINEL_PASSWORD": "two",
+    }
+    sentinel = see.call("sentinel: start", start, given)
+    for name in ("_write_client", "_read_client"):
+        pool = getattr(sentinel.cache, name).connection_pool
+        known = (pool.service_name, pool.is_master, pool.connection_kwargs["password"])
+        see.value(f"sentinel: {name}", known)
+    asked = pool.sentinel_manager.sentinels[0].connection_pool.connection_kwargs
+    see.value("sentinel: asked", [asked.get(name) for name in ("host", "port", "password")])
+    see.call("sentinel: get", sentinel.get, "a")
+    cluster = {"CACHE_TYPE": "RedisClusterCache"}
+    for name, nodes in (("wrong", "127.0.0.1"), ("absent", "127.0.0.1:1"), ("empty", "")):
+        see.call(f"cluster {name}", start, {**cluster, "CACHE_REDIS_CLUSTER": nodes})
 
 
 def stored(see: Notebook) -> list[Any]:
