@@ -173,6 +173,16 @@ def test_namespaces() -> None:
     assert utils.function_namespace(Shop.rounded, (1.5,)) == (f"{name}.rounded", None)
 
 
+@pytest.mark.parametrize(("first", "name"), [(None, "None"), (0, "0"), ("", "")])
+def test_an_instance_that_is_hardly_one(first: Any, name: str) -> None:
+    def method(self: Any) -> None:
+        """Its first parameter has the name of an instance."""
+
+    plain, of_instance = utils.function_namespace(method, (first,))
+    assert of_instance == f"{plain}.{name}"
+    assert utils.function_namespace(method, ()) == (plain, None)
+
+
 @pytest.mark.parametrize("vary_on", [None, []])
 def test_fragments_without_values(vary_on: Any) -> None:
     assert utils.make_template_fragment_key("f", vary_on) == "_template_fragment_cache_f"

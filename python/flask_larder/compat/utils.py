@@ -107,13 +107,13 @@ def _named(text: str) -> str:
     return text.translate(_NOT_IN_NAMES)
 
 
-def instance_of(f: Callable[..., Any], args: tuple[Any, ...] | None = None) -> Any:
-    """The instance whose method `f` is called with `args`; None for functions and classes."""
+def _instance_of(f: Callable[..., Any], args: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    # A tuple of one, for the instance may be None itself; empty for functions and classes.
     receiver = getattr(f, "__self__", None)
     if receiver is not None and not inspect.isclass(receiver):
-        return receiver
+        return (receiver,)
     first = next(iter(parameters(f)), None)
-    return args[0] if args and first is not None and first.name == "self" else None
+    return args[:1] if args and first is not None and first.name == "self" else ()
 
 
 def function_namespace(
@@ -125,10 +125,9 @@ def function_namespace(
     ('flask_larder.compat.utils.function_namespace', None)
     """
     name = f"{f.__module__}.{f.__qualname__}"
-    instance = instance_of(f, args)
-    if instance is None:
-        return _named(name), None
-    return _named(name), _named(f"{name}.{get_id(instance)}")
+    for instance in _instance_of(f, args):
+        return _named(name), _named(f"{name}.{get_id(instance)}")
+    return _named(name), None
 
 
 def normalize_timeout(timeout: Any) -> Any:
