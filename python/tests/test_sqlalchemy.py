@@ -315,6 +315,25 @@ def test_tags_before_the_first_statement(
         assert tags.purged() == {"a", "b"}
 
 
+def test_a_session_within_the_transaction_of_a_test(
+    tags: Tags, watched: Invalidations, sessions: sessionmaker[Session], database: Engine
+) -> None:
+    """The usual way to undo what a test writes: the commits of the code under test are savepoints."""
+    with database.connect() as connection:
+        outer = connection.begin()
+        for name, expected in (("plane", True), ("chisel", False)):
+            mode = "create_savepoint"
+            with sessions(bind=connection, join_transaction_mode=mode) as session:
+                session.get_one(Product, 1).name = name
+                if expected:
+                    session.commit()
+                else:
+                    session.rollback()
+            assert ("product:1" in tags.purged()) is expected
+        outer.rollback()
+    assert tags.purged() == set()
+
+
 # What a change of an object purges.
 
 
@@ -458,6 +477,36 @@ def test_classes_that_come_later_and_classes_that_are_derived(
     with sessions.begin() as session:
         session.execute(update(Bear).values(kind="bear"))
     assert tags.purged() == {"a", "b"}
+
+
+def test_tags_that_a_method_answers(
+    cache: Cache, database: Engine, sessions: sessionmaker[Session]
+) -> None:
+    class Shelves(DeclarativeBase):
+        pass
+
+    invalidations = Invalidations(cache, sessions)
+
+    @invalidations.track
+    class Shelf(Shelves):
+        __tablename__ = "shelf"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        room: Mapped[str]
+
+        def __cache_tags__(self) -> list[str]:
+            return [self.room, self.floor()]
+
+        def floor(self) -> str:
+            return "c"
+
+    Shelves.metadata.create_all(database)
+    with sessions.begin() as session:
+        session.add(Shelf(id=1, room="a"))
+    tags = Tags(cache)
+    with sessions.begin() as session:
+        session.get_one(Shelf, 1).room = "b"
+    # Where it was, and where it is.
+    assert tags.purged() == {"a", "b", "c"}
 
 
 def test_wrong_tags_are_refused_where_they_are_declared(watched: Invalidations) -> None:
