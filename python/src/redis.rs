@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use larder_core::store::Mode;
 use larder_core::{AnyStore, Freshness, Tag};
 use larder_redis::{Blocking, Redis, RedisBuilder};
 use pyo3::prelude::*;
@@ -151,21 +152,30 @@ impl RedisSpace {
         Ok(list)
     }
 
-    /// Stores plain data that has no end of its own: the server forgets it after `seconds`.
-    fn lend(
+    /// Stores plain data that has no end of its own: the server forgets it after `seconds`. Where
+    /// `replace` does not hold, what is there stays, and is answered as a tuple of one.
+    #[pyo3(signature = (key, value, seconds, *, replace))]
+    fn lend<'py>(
         &self,
-        py: Python<'_>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
         seconds: f64,
-    ) -> PyResult<()> {
+        replace: bool,
+    ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
         let (key, life) = (named(key)?, span("seconds", seconds)?);
         let value = PyValue::keep(value).map_err(crate::value::NotKept::into_py_err)?;
+        let mode = if replace {
+            Mode::Replace
+        } else {
+            Mode::IfAbsent
+        };
         let engine = self.engine.get();
-        engine.run(py, async {
+        let there = engine.run(py, async {
             engine.cache.ready().await?;
-            self.store.lend(&key, value, life).await
-        })
+            self.store.lend(&key, value, (life, mode)).await
+        })?;
+        there.map(|value| Ok((value.give(py)?,))).transpose()
     }
 
     /// Makes what was lent live for `seconds` more at least; `None` is for ever.

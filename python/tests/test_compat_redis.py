@@ -371,6 +371,7 @@ def test_an_assigned_client_sees_the_calls_of_the_original(
     app.add_url_rule("/", "index", cache.cached(7, query_string=True)(lambda: "page"))
     assert text_of(app.test_client()) == "page"
     assert [call[0] for call in stub.calls] == ["get", "set"]
+    assert not [record for record in log.records if record.exc_info], "and no other calls"
     assert len([message for message in log.messages if "trusted" in message]) == 1
     delattr(backend, "_write_client")
     assert backend.coded

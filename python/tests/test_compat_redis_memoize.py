@@ -265,6 +265,25 @@ def test_one_load_for_all(app: Flask, pair: tuple[Cache, Cache], calls: Calls) -
     assert found == [1] * 6
 
 
+def test_one_load_for_all_who_find_no_version(app: Flask, redis_url: str, calls: Calls) -> None:
+    entered = threading.Barrier(8)
+    for number in range(1, 11):
+        cache = Cache(app, config=config_of(redis_url))
+        cold = cache.memoize()(_named("cold", calls))
+
+        def ask(cold: Any = cold) -> None:
+            with app.app_context():
+                entered.wait(30)
+                cold(1)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert calls.count == number
+
+
 def test_nobody_gets_what_was_forgotten_before_the_call(
     app: Flask, pair: tuple[Cache, Cache]
 ) -> None:

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use larder_core::codec::Codec;
-use larder_core::store::Reading;
+use larder_core::store::{Mode, Reading};
 use larder_core::{Entry, Fence, Key, Lifetime, Policy, Result, Tag, Value};
 
 use super::Redis;
-use super::write::{Condition, Outcome, Write, contended};
+use super::write::{Condition, Outcome, Write, contended, restart};
 use crate::transport::Transport;
 
 impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Redis<C, T> {
@@ -29,12 +29,18 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Redis<C, T> {
     }
 
     /// Stores a value that has no end of its own; the server forgets it after `life`, unless
-    /// [`prolong`](Self::prolong) comes before.
+    /// [`prolong`](Self::prolong) comes before. With [`Mode::IfAbsent`] a value that is there stays:
+    /// the answer is that value, and `None` where this one was stored.
     ///
     /// # Errors
     ///
     /// When the server fails, or the value cannot be written.
-    pub async fn lend<V: Value>(&self, key: &Key, value: V, life: Duration) -> Result<()>
+    pub async fn lend<V: Value>(
+        &self,
+        key: &Key,
+        value: V,
+        (life, mode): (Duration, Mode),
+    ) -> Result<Option<V>>
     where
         C: Codec<V>,
     {
@@ -42,19 +48,27 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Redis<C, T> {
         let deadline = inner.transport.deadline();
         let policy = Policy::new(Lifetime::Forever);
         let Some(meta) = policy.stamp(inner.clock.now(), Duration::ZERO) else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut condition = restart(mode);
         let mut entry = Entry::new(meta, value, Fence::default());
         while deadline.left().is_some() {
             entry.fence = inner.guess();
             let written = inner.scribe.write(key, &entry)?;
             let write = Write {
                 life: Some(millis(life)),
-                ..Write::new(key, &entry, written, Condition::None)
+                ..Write::new(key, &entry, written, condition)
             };
-            if matches!(inner.write(write, deadline).await?, Outcome::Stored) {
-                return Ok(());
-            }
+            condition = match inner.write(write, deadline).await? {
+                Outcome::Stored => return Ok(None),
+                Outcome::Purged => restart(mode),
+                Outcome::There(record, raw) | Outcome::Added(record, raw) => {
+                    match inner.usable::<V>((key, &raw), record, deadline).await? {
+                        Some(entry) => return Ok(Some(entry.value)),
+                        None => Condition::Same(raw.identity().to_vec()),
+                    }
+                }
+            };
         }
         Err(contended(key))
     }

@@ -243,7 +243,8 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     }
 }
 
-fn restart(mode: Mode) -> Condition {
+/// The condition that a write in this mode begins with.
+pub(super) fn restart(mode: Mode) -> Condition {
     match mode {
         Mode::Replace => Condition::None,
         Mode::IfAbsent => Condition::Absent,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_core::codec::{Codec, Plain, Safe};
 use larder_core::store::{Mode, Put};
-use larder_core::{Entry, ErrorKind, Fence, Result, Store, Value};
+use larder_core::{Entry, ErrorKind, Fence, Key, Result, Store, Value};
 use larder_redis::{Redis, Unreadables};
 
 use crate::server::Server;
@@ -455,7 +455,25 @@ fn what_is_lent_ends_with_the_server_and_not_before() {
     };
     let bench = bench(&server, None);
     let (key, gone) = (user("version"), user("gone"));
-    now(bench.store.lend(&key, text("v"), Duration::from_secs(600))).unwrap();
+    let lend = |key: &Key, value: &str, mode| {
+        let how = (Duration::from_secs(600), mode);
+        now(bench.store.lend(key, text(value), how)).unwrap()
+    };
+    assert_eq!(lend(&key, "first", Mode::IfAbsent), None);
+    assert_eq!(lend(&key, "second", Mode::IfAbsent), Some(text("first")));
+    assert_eq!(lend(&key, "v", Mode::Replace), None);
+    redis::cmd("SET")
+        .arg(name("gone"))
+        .arg(b"!\x80\x05K\x01.")
+        .exec(&mut server.client())
+        .unwrap();
+    assert_eq!(
+        lend(&gone, "v", Mode::IfAbsent),
+        None,
+        "a stranger is nothing"
+    );
+    assert_eq!(now(bench.value(&gone)), Some(text("v")));
+    now(bench.remove(&gone));
     let mut client = server.client();
     let mut left = || -> i64 {
         redis::cmd("TTL")

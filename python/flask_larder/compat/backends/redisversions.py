@@ -44,7 +44,7 @@ class Versions:
         versions: list[str] = []
         for key, item in zip(keys, found, strict=True):
             version = None if item is None else item[0]
-            versions.append(version if isinstance(version, str) else self.renew(key))
+            versions.append(version if isinstance(version, str) else self._made(key))
             self._see(key, versions[-1])
         return versions
 
@@ -54,10 +54,20 @@ class Versions:
                 self._seen.clear()
             self._seen[key] = version
 
+    def _made(self, key: str) -> str:
+        """A version for a key that has none. Of several callers who make one up at the same time all
+        get the same: with one for each of them, each would load for itself."""
+        version = utils.fresh_version()
+        there = self.space.lend(key, version, _UNUSED, replace=False)
+        if there is None:
+            self._note(key, version, monotonic() + _UNUSED)
+            return version
+        return there[0] if isinstance(there[0], str) else self.renew(key)
+
     def renew(self, key: str) -> str:
         """Stores another version under `key`. Answers it."""
         version = utils.fresh_version()
-        self.space.lend(key, version, _UNUSED)
+        self.space.lend(key, version, _UNUSED, replace=True)
         self._note(key, version, monotonic() + _UNUSED)
         return version
 
