@@ -154,6 +154,7 @@ impl RedisSpace {
 
     /// Stores plain data that has no end of its own: the server forgets it after `seconds`. Where
     /// `replace` does not hold, what is there stays, and is answered as a tuple of one.
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
     #[pyo3(signature = (key, value, seconds, *, replace))]
     fn lend<'py>(
         &self,
