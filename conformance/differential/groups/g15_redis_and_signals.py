@@ -61,7 +61,8 @@ def set_ups(see: Notebook) -> None:
         "nobody listens": {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": 1},
     }
     for name, config in ways.items():
-        cache = see.call(f"{name}: start", lambda config=config: start(config))
+        patient = {"CACHE_OPTIONS": {"socket_timeout": 60}, **config}
+        cache = see.call(f"{name}: start", start, patient)
         if cache is None:
             continue
         see.value(f"{name}: where", where(cache))
