@@ -25,6 +25,9 @@ use crate::waiting::{Pending, run};
 
 pub(crate) type CoreCache = Cache<PyValue>;
 
+/// The text of a key, and how many seconds it is kept; `None` is for ever.
+type Lasting<'py> = (Bound<'py, PyAny>, Option<f64>);
+
 /// A store and everything that the engine decides about it. Cheap to share; one for each backend.
 #[pyclass(frozen, module = "flask_larder._native")]
 pub struct Engine {
@@ -420,7 +423,7 @@ impl Engine {
         &self,
         py: Python<'py>,
         prefix: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Vec<(Bound<'py, PyAny>, Option<f64>)>>> {
+    ) -> PyResult<Option<Vec<Lasting<'py>>>> {
         let prefix = named(prefix)?;
         let store = self.cache.store();
         let Some(listed) = self.run(py, store.list(prefix.kind(), prefix.base()))? else {
