@@ -28,6 +28,11 @@ pub enum Lease {
 ///
 /// A child of a fork does not inherit it.
 pub struct Lead {
+    _held: Held,
+}
+
+/// A lock, and the open file that has it.
+struct Held {
     file: Option<LockFile>,
     byte: u64,
     pid: u32,
@@ -51,14 +56,14 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// The descriptors of leads, for the child of a fork to close: an open file that a child has too
-/// would hold the lock after its leader's death. What finds no place in here is closed when the
-/// child ends or runs another program.
-static LEADS: [AtomicI32; 1024] = [const { AtomicI32::new(-1) }; 1024];
+/// The descriptors of leads, and of those who wait for one, for the child of a fork to close: an
+/// open file that a child has too would hold its lock for as long as the child lives. What finds no
+/// place in here is closed when the child ends or runs another program.
+static FILES: [AtomicI32; 1024] = [const { AtomicI32::new(-1) }; 1024];
 
-/// Closes what the parent of this process leads. Runs in the child, before anything else does.
+/// Closes what the parent of this process leads and waits for. Runs in the child, before anything else does.
 pub(crate) fn forget_inherited() {
-    for place in &LEADS {
+    for place in &FILES {
         let fd = place.swap(-1, Ordering::Relaxed);
         if fd >= 0 {
             // SAFETY: the descriptor was open in the parent at the moment of the fork, so it is open
@@ -76,27 +81,43 @@ fn note(fd: i32) -> Option<&'static AtomicI32> {
             .compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     };
-    LEADS.iter().find(free)
+    FILES.iter().find(free)
 }
 
 /// Leads or follows at `byte` of the file at `path`.
 pub(crate) fn take(path: &Path, digest: u128) -> Result<Lease> {
     // Two keys that meet at one byte wait for each other for nothing.
     let byte = digest as u64 % PRESENT;
-    // Each lease is an open file of its own, for the locks of one open file never meet.
-    let file = LockFile::open(path).map_err(failed)?;
-    // A fork between the lock and the note of it would leave the lock to the child.
-    let held = crate::fork::alone(|| -> io::Result<_> {
-        Ok(file.try_hold(byte, Hold::Write)?.then(|| note(file.fd())))
-    });
-    match held.map_err(failed)? {
-        Some(place) => Ok(Lease::Lead(Lead {
-            file: Some(file),
-            byte,
-            pid: process::id(),
-            place,
-        })),
-        None => follow(file, byte).map(Lease::Follow).map_err(failed),
+    match Held::take(path, byte).map_err(failed)? {
+        (held, true) => Ok(Lease::Lead(Lead { _held: held })),
+        (held, false) => follow(held).map(Lease::Follow).map_err(failed),
+    }
+}
+
+impl Held {
+    /// Opens the file, and holds its byte if nobody else does; whether that was so.
+    fn take(path: &Path, byte: u64) -> io::Result<(Self, bool)> {
+        // A fork in here would leave the child an open file that nobody has noted.
+        crate::fork::alone(|| {
+            // Each lease has an open file of its own, for the locks of one never meet.
+            let file = LockFile::open(path)?;
+            let leads = file.try_hold(byte, Hold::Write)?;
+            let held = Self {
+                byte,
+                pid: process::id(),
+                place: note(file.fd()),
+                file: Some(file),
+            };
+            Ok((held, leads))
+        })
+    }
+
+    /// Sleeps until nobody leads.
+    fn wait(&self) {
+        if let Some(file) = &self.file {
+            // An error cannot be told apart from the end of the lead: who waits asks anew.
+            let _ = file.hold(self.byte, Hold::Read);
+        }
     }
 }
 
@@ -107,22 +128,21 @@ fn failed(error: io::Error) -> Error {
 
 /// The kernel wakes those who ask for a read lock all together; the call has no timeout, so a thread
 /// of its own waits, for as long as the lead lasts.
-fn follow(file: LockFile, byte: u64) -> io::Result<Follow> {
+fn follow(held: Held) -> io::Result<Follow> {
     let wait = Arc::new(Wait::default());
     let shared = Arc::clone(&wait);
     thread::Builder::new()
         .name("larder-lease".into())
         .stack_size(64 << 10)
         .spawn(move || {
-            // An error cannot be told apart from the end of the lead: who waits asks anew.
-            let held = file.hold(byte, Hold::Read);
-            drop((held, file));
+            held.wait();
+            drop(held);
             shared.end();
         })?;
     Ok(Follow { wait })
 }
 
-impl Drop for Lead {
+impl Drop for Held {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
         if self.pid != process::id() {

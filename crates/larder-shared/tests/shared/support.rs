@@ -71,7 +71,9 @@ impl Bench {
     }
 
     pub(crate) fn run<T>(&self, work: impl Future<Output = Result<T>>) -> T {
-        self.try_run(work).unwrap()
+        let told = || self.told();
+        self.try_run(work)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", told()))
     }
 
     pub(crate) fn try_run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
