@@ -306,60 +306,63 @@ def test_own_code_in_keys_is_called_once_for_each_call(
 # Subclasses that have a say in keys.
 
 
+class Older(Cache):
+    """Its decorators have the parameters of 2.4, and hand them on by name."""
+
+    def cached(  # type: ignore[override]
+        self,
+        timeout: Any = None,
+        key_prefix: Any = "view/%s",
+        unless: Any = None,
+        forced_update: Any = None,
+        response_filter: Any = None,
+        query_string: bool = False,
+        hash_method: Any = hashlib.md5,
+        cache_none: bool = False,
+        make_cache_key: Any = None,
+        source_check: Any = None,
+        response_hit_indication: bool = False,
+    ) -> Any:
+        return super().cached(
+            timeout=timeout,
+            key_prefix=f"older/{key_prefix}",
+            unless=unless,
+            forced_update=forced_update,
+            response_filter=response_filter,
+            query_string=query_string,
+            hash_method=hash_method,
+            cache_none=cache_none,
+            make_cache_key=make_cache_key,
+            source_check=source_check,
+            response_hit_indication=response_hit_indication,
+        )
+
+    def memoize(  # type: ignore[override]
+        self,
+        timeout: Any = None,
+        make_name: Any = None,
+        unless: Any = None,
+        forced_update: Any = None,
+        response_filter: Any = None,
+        hash_method: Any = hashlib.md5,
+        cache_none: bool = False,
+        source_check: Any = None,
+        args_to_ignore: Any = None,
+    ) -> Any:
+        return super().memoize(
+            timeout,
+            make_name=lambda name: f"older/{name}",
+            unless=unless,
+            forced_update=forced_update,
+            response_filter=response_filter,
+            hash_method=hash_method,
+            cache_none=cache_none,
+            source_check=source_check,
+            args_to_ignore=args_to_ignore,
+        )
+
+
 def test_decorators_with_the_parameters_of_2_4(app: Flask, calls: Calls) -> None:
-    class Older(Cache):
-        def cached(  # type: ignore[override]
-            self,
-            timeout: Any = None,
-            key_prefix: Any = "view/%s",
-            unless: Any = None,
-            forced_update: Any = None,
-            response_filter: Any = None,
-            query_string: bool = False,
-            hash_method: Any = hashlib.md5,
-            cache_none: bool = False,
-            make_cache_key: Any = None,
-            source_check: Any = None,
-            response_hit_indication: bool = False,
-        ) -> Any:
-            return super().cached(
-                timeout=timeout,
-                key_prefix=f"older/{key_prefix}",
-                unless=unless,
-                forced_update=forced_update,
-                response_filter=response_filter,
-                query_string=query_string,
-                hash_method=hash_method,
-                cache_none=cache_none,
-                make_cache_key=make_cache_key,
-                source_check=source_check,
-                response_hit_indication=response_hit_indication,
-            )
-
-        def memoize(  # type: ignore[override]
-            self,
-            timeout: Any = None,
-            make_name: Any = None,
-            unless: Any = None,
-            forced_update: Any = None,
-            response_filter: Any = None,
-            hash_method: Any = hashlib.md5,
-            cache_none: bool = False,
-            source_check: Any = None,
-            args_to_ignore: Any = None,
-        ) -> Any:
-            return super().memoize(
-                timeout,
-                make_name=lambda name: f"older/{name}",
-                unless=unless,
-                forced_update=forced_update,
-                response_filter=response_filter,
-                hash_method=hash_method,
-                cache_none=cache_none,
-                source_check=source_check,
-                args_to_ignore=args_to_ignore,
-            )
-
     cache = Older(app, config=SIMPLE)
     page = cache.cached(50, query_string=True)(lambda: f"page {calls()}")
     double = cache.memoize(50)(lambda number: calls())
