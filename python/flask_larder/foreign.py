@@ -8,6 +8,7 @@ and that nothing loaded before a purge is stored after it.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,7 +48,19 @@ class Pairs:
     """
 
     def __init__(self, backend: Any) -> None:
-        self._backend = backend
+        # The engine holds this object where the collector of cycles does not see it, and a back end
+        # may well hold its application, which holds everything else.
+        try:
+            self._reference: Callable[[], Any] = weakref.ref(backend)
+        except TypeError:
+            self._reference = lambda: backend
+
+    @property
+    def _backend(self) -> Any:
+        backend = self._reference()
+        if backend is None:
+            raise OSError("its application is gone")
+        return backend
 
     def get_many(self, names: list[str]) -> list[bytes | None]:
         """What stands under these names, in their order."""

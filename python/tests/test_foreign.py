@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,19 @@ def test_serializers(app: Flask) -> None:
         cache_of(app, "foreign_backends.plain", CACHE_SERIALIZER=SimpleSerializer)
     with pytest.raises(ValueError, match="SimpleCache stores values in a format of its own"):
         cache_of(app, "SimpleCache", CACHE_SERIALIZER=SimpleSerializer)
+
+
+def test_one_that_holds_its_application_is_reclaimed_with_it() -> None:
+    app = Flask("shop")
+    cache = cache_of(app, "foreign_backends.plain")
+    cache.memoize(60)(lambda: "v")
+    cache.set("k", "v")
+    cache.cache.wrapped.app = app
+    assert cache.get("k") == "v"
+    gone = weakref.ref(app)
+    del app, cache
+    gc.collect()
+    assert gone() is None
 
 
 # What they may do wrong.
