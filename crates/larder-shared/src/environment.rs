@@ -261,6 +261,7 @@ fn join(
         epoch,
         process: random(),
         writes: AtomicU64::new(0),
+        full_until: AtomicU64::new(0),
         ahead: OnceLock::new(),
         looked_at: AtomicU64::new(coarse()),
         map_path: map::path(directory),

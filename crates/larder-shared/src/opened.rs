@@ -44,6 +44,8 @@ pub(crate) struct Inside {
     pub(crate) process: u64,
     /// How many write transactions this process has finished.
     pub(crate) writes: AtomicU64,
+    /// Until when, by [`coarse`], writers do not wait for room: they have waited in vain.
+    pub(crate) full_until: AtomicU64,
     /// How much later this process thinks it is than whoever used the map first.
     pub(crate) ahead: OnceLock<i64>,
     pub(crate) looked_at: AtomicU64,

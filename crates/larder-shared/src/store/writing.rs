@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use heed::{MdbError, RoTxn, RwTxn};
 use larder_core::codec::{Envelope, Opened as Content};
@@ -13,10 +15,12 @@ use super::Inner;
 use crate::event::{Replaced, SharedEvent};
 use crate::layout::{self, ENTRY, Head, Layout, Purged, Spot, State};
 use crate::map::Word;
-use crate::opened::{Opened, Records, is_damage, random};
+use crate::opened::{Opened, Records, coarse, is_damage, random};
 
-/// How often a transaction is tried.
-const ATTEMPTS: u32 = 5;
+/// How often a transaction is tried; the pauses in between add up to a tenth of a second.
+const ATTEMPTS: u32 = 7;
+/// How long, in milliseconds, nobody waits for room after somebody has waited in vain.
+const IN_VAIN: u64 = 1000;
 /// After so many transactions a process looks for readers that died.
 const HOUSEKEEPING: u64 = 1024;
 /// How many purges of keys, and of tags, are remembered one by one.
@@ -63,11 +67,12 @@ impl<C> Inner<C> {
                 Err(error) if is_damage(&error) => {
                     self.replace(&opened, Replaced::Damaged(error.to_string()))?;
                 }
-                Err(error) if is_full(&error) && attempt < ATTEMPTS => {
+                Err(error) if is_full(&error) && self.waits(&opened, attempt) => {
                     self.clear_readers(&opened);
                     // What becomes of this shows at the next attempt.
                     let _ = self.attempt(&opened, &mut |writing| {
-                        writing.make_room(None, 70 - 15 * u64::from(attempt))
+                        writing
+                            .make_room(None, 70_u64.saturating_sub(10 * u64::from(attempt)).max(40))
                     });
                 }
                 Err(error) => return self.give_up(need, &opened, &error).map(|()| None),
@@ -80,6 +85,24 @@ impl<C> Inner<C> {
                 "the directory changes again and again (does somebody remove it?)",
             )),
         }
+    }
+
+    /// Whether it is worth another attempt to find room. What was evicted can be written over as soon
+    /// as nobody reads it any more; a reader that had to stand aside for others takes some
+    /// milliseconds, one that was stopped takes for ever, and is not waited for again and again.
+    fn waits(&self, opened: &Opened, attempt: u32) -> bool {
+        if attempt == 1 {
+            return true;
+        }
+        if attempt == ATTEMPTS {
+            let until = coarse() + IN_VAIN;
+            opened.full_until.store(until, Ordering::Relaxed);
+        }
+        if coarse() < opened.full_until.load(Ordering::Relaxed) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1 << attempt));
+        true
     }
 
     fn attempt<T>(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use larder_core::codec::Plain;
 use larder_core::store::{Mode, Put, Removal};
-use larder_core::{Clock, Entry, Key, Kind, Store};
+use larder_core::{Clock, Entry, ErrorKind, Key, Kind, Store};
 use larder_shared::{Coherence, Stamp};
 use larder_testkit::HandClock;
 
@@ -121,7 +121,15 @@ const EACH: u64 = 5000;
 pub(crate) fn count(work: &Work) {
     let counter = key("counter");
     for _ in 0..EACH {
-        work.bench.count(&counter, 1);
+        // Where there is no room, nothing has been counted.
+        let count = || {
+            let meta = work.bench.meta(3600, &[]);
+            let count = <_ as Store<Plain>>::count(&work.bench.store, &counter, 1, meta);
+            work.bench.try_run(count)
+        };
+        while let Err(error) = count() {
+            assert_eq!(error.kind(), ErrorKind::Store, "{error}");
+        }
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn hold(work: &Work) {
     let env = unsafe {
         EnvOpenOptions::new()
             .read_txn_without_tls()
-            .map_size(8 << 20)
+            .map_size(64 << 20)
             .open(directory)
             .unwrap()
     };

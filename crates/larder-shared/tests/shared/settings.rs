@@ -41,8 +41,8 @@ fn a_wrong_setting_is_named_with_its_value_and_the_cure() {
     says(at().namespace(""), &["namespace is empty", "choose one"]);
     says(at().max_value(0), &["max_value is 0 bytes", "1 at least"]);
     says(
-        at().max_value(2 << 20),
-        &["max_value is 2097152 bytes", "1048576"],
+        at().max_value(9 << 20),
+        &["max_value is 9437184 bytes", "8388608"],
     );
     says(at().secret(Some(b"")), &["the secret is empty"]);
     fs::write(&path, "a file").unwrap();
@@ -109,17 +109,17 @@ fn all_who_use_a_directory_give_the_same_size() {
     let mut worker = Worker::start("churn", folder.path(), 1);
     board.await_word(0, 300);
     let words = [
-        "16777216 bytes here",
-        "8388608 bytes where",
+        "134217728 bytes here",
+        "67108864 bytes where",
         "the same size",
     ];
-    says(builder(&path).size(16 << 20), &words);
+    says(builder(&path).size(128 << 20), &words);
     worker.kill();
-    let larger = Bench::of(builder(&path).size(16 << 20));
+    let larger = Bench::of(builder(&path).size(128 << 20));
     assert!(larger.entries() > 10, "a larger size keeps what is there");
     says(
         builder(&path),
-        &["8388608 bytes here", "16777216 bytes where"],
+        &["67108864 bytes here", "134217728 bytes where"],
     );
     for number in 0..3000 {
         larger.put_text(format!("key {number}"), &"x".repeat(900));

@@ -29,7 +29,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn builder(directory: &Path) -> SharedBuilder {
-    Shared::builder(directory).size(8 << 20).namespace("test_")
+    Shared::builder(directory).size(64 << 20).namespace("test_")
 }
 
 pub(crate) fn folder() -> (TempDir, PathBuf) {
