@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from conftest import Calls, RedisServer, redis_config
 from flask import Flask
 from flask.testing import FlaskCliRunner
@@ -22,7 +24,9 @@ class Runner:
     """Runs commands of one application."""
 
     def __init__(self, app: Flask) -> None:
-        self._runner: FlaskCliRunner = app.test_cli_runner()
+        # click before 8.2 mixes what it writes into one stream unless it is told not to.
+        mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
+        self._runner: FlaskCliRunner = app.test_cli_runner(**{"mix_stderr": False} if mixes else {})
 
     def __call__(self, *args: str, input: str | None = None) -> tuple[int, str, str]:
         """The exit code, what was printed, and what was said besides."""
