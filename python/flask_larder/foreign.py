@@ -8,6 +8,7 @@ and that nothing loaded before a purge is stored after it.
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,13 @@ def _seen(value: Any) -> bytes | None:
     return bytes(cast("Any", value)) if isinstance(value, bytearray | memoryview) else b""
 
 
+def _drops_by_expiry(backend: Any) -> bool:
+    """Whether a back end that is full first drops what ends first: cachelib's memory and files."""
+    # Where nobody has imported it, nothing is of its classes.
+    known: Any = sys.modules.get("cachelib")
+    return known is not None and isinstance(backend, (known.SimpleCache, known.FileSystemCache))
+
+
 def _timeout(seconds: float | None) -> int:
     return _FOREVER if seconds is None else min(max(math.ceil(seconds), 1), _FOREVER)
 
@@ -47,13 +55,16 @@ class Pairs:
     What a back end has no method for is done with those that it has.
     """
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, prefix: str) -> None:
+        self._shared = tuple(prefix + kind for kind in ("!t", "!l"))
+        self._whole = prefix + "!"
         # The engine holds this object where the collector of cycles does not see it, and a back end
         # may well hold its application, which holds everything else.
         try:
             self._reference: Callable[[], Any] = weakref.ref(backend)
         except TypeError:
             self._reference = lambda: backend
+        self._by_expiry = _drops_by_expiry(backend)
 
     @property
     def _backend(self) -> Any:
@@ -61,6 +72,17 @@ class Pairs:
         if backend is None:
             raise OSError("its application is gone")
         return backend
+
+    def _timeout(self, name: str, seconds: float | None) -> int:
+        """The life of a record; the engine's own times say how long it is used.
+
+        Where what ends first makes room, all records of a key live equally long, so that those written
+        first go first; what many entries depend on outlives them.
+        """
+        if self._by_expiry:
+            shared = name == self._whole or name.startswith(self._shared)
+            return 2 * _FOREVER if shared else _FOREVER
+        return _timeout(seconds)
 
     def get_many(self, names: list[str]) -> list[bytes | None]:
         """What stands under these names, in their order."""
@@ -71,7 +93,7 @@ class Pairs:
 
     def set(self, name: str, value: bytes, seconds: float | None) -> None:
         """Stores bytes, or raises an OSError."""
-        if self._backend.set(name, value, timeout=_timeout(seconds)) is False:
+        if self._backend.set(name, value, timeout=self._timeout(name, seconds)) is False:
             raise OSError("it did not store a value")
 
     def add(self, name: str, value: bytes, seconds: float | None) -> bool:
@@ -79,7 +101,7 @@ class Pairs:
         add = getattr(self._backend, "add", None)
         if add is None:
             return self._backend.get(name) is None and self._put(name, value, seconds)
-        stored = add(name, value, timeout=_timeout(seconds))
+        stored = add(name, value, timeout=self._timeout(name, seconds))
         return _seen(self._backend.get(name)) == value if stored is None else bool(stored)
 
     def swap(self, name: str, old: bytes, new: bytes, seconds: float | None) -> bool:
@@ -147,7 +169,7 @@ class ForeignCache(Backend):
             )
         secret = wrapping.secret
         self._store = ForeignStore(
-            Pairs(backend),
+            Pairs(backend, wrapping.key_prefix),
             namespace=wrapping.key_prefix,
             secret=secret.encode() if isinstance(secret, str) else secret,
             max_value=wrapping.max_value,

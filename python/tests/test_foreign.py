@@ -251,6 +251,24 @@ def test_one_that_holds_its_application_is_reclaimed_with_it() -> None:
     assert gone() is None
 
 
+def test_one_that_is_full_keeps_what_is_asked_for(app: Flask) -> None:
+    cache = cache_of(app, "cachelib.SimpleCache", CACHE_OPTIONS={"threshold": 60})
+    loaded: list[int] = []
+
+    @cache.memoize(3600)
+    def double(number: int) -> int:
+        loaded.append(number)
+        return 2 * number
+
+    with app.app_context():
+        for number in range(400):
+            assert double(number) == 2 * number
+            assert double(number) == 2 * number
+            assert double(max(0, number - 5)) == 2 * max(0, number - 5)
+    # The records that stand beside the entries do not take the room of the entries.
+    assert loaded == list(range(400))
+
+
 # What they may do wrong.
 
 
