@@ -28,6 +28,9 @@ _ENVELOPE = b"\xf5LRD"
 _FOREVER = 10 * 365 * 86_400
 """Ten years. Not cachelib's 0: what has no end is the first that it drops when it needs room."""
 
+_LATER = 600
+"""Ten minutes. Not for ever: tags may be as many as entries."""
+
 _NEEDED = ("get", "set", "delete")
 
 
@@ -56,8 +59,8 @@ class Pairs:
     """
 
     def __init__(self, backend: Any, prefix: str) -> None:
-        self._shared = tuple(prefix + kind for kind in ("!t", "!l"))
-        self._whole = prefix + "!"
+        self._whole = (prefix + "!", prefix + "!l")
+        self._tags = prefix + "!t"
         # The engine holds this object where the collector of cycles does not see it, and a back end
         # may well hold its application, which holds everything else.
         try:
@@ -77,12 +80,14 @@ class Pairs:
         """The life of a record; the engine's own times say how long it is used.
 
         Where what ends first makes room, all records of a key live equally long, so that those written
-        first go first; what many entries depend on outlives them.
+        first go first. Those of tags, on which many entries may depend, go a little later; the two on
+        which all entries depend go last.
         """
-        if self._by_expiry:
-            shared = name == self._whole or name.startswith(self._shared)
-            return 2 * _FOREVER if shared else _FOREVER
-        return _timeout(seconds)
+        if not self._by_expiry:
+            return _timeout(seconds)
+        if name in self._whole:
+            return 2 * _FOREVER
+        return _FOREVER + _LATER if name.startswith(self._tags) else _FOREVER
 
     def get_many(self, names: list[str]) -> list[bytes | None]:
         """What stands under these names, in their order."""
