@@ -111,3 +111,32 @@ fn a_lead_that_is_over_in_a_child_goes_on_in_its_parent() {
     let Lease::Follow(other) = other else { return };
     assert!(other.wait(PATIENCE));
 }
+
+#[test]
+fn a_child_keeps_neither_the_lead_nor_the_place_of_those_who_follow() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    let lease = || bench.store.lease(&key("k")).unwrap();
+    let (Lease::Lead(lead), Lease::Follow(follow)) = (lease(), lease()) else {
+        panic!("the first one leads, and the second one follows");
+    };
+    // SAFETY: the child waits until it is killed, and does nothing else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: it shall not outlive the test, should that fail.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        loop {
+            // SAFETY: sleeps.
+            unsafe { libc::pause() };
+        }
+    }
+    drop(lead);
+    assert!(follow.wait(PATIENCE));
+    let next = lease();
+    // SAFETY: the child is ours, and has not been waited for.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    let mut status = 0;
+    // SAFETY: the status is written to a place that lives until the call returns.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert!(matches!(next, Lease::Lead(_)), "{next:?}");
+}
