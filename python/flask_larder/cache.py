@@ -55,6 +55,19 @@ class Registry(dict["Cache", Any]):
         cache._disarm()
 
 
+class NotThere(KeyError):
+    """A cache that was asked in an application that it was not initialised for."""
+
+    def __init__(self, cache: Cache, app: Any) -> None:
+        super().__init__(cache)
+        self._app_name = app.name
+
+    def __str__(self) -> str:
+        return (
+            f"no store of this cache in the application {self._app_name!r} (call init_app with it)"
+        )
+
+
 class Cache(Decorating):
     """A cache for Flask applications.
 
@@ -190,13 +203,25 @@ class Cache(Decorating):
     # The store of the moment.
 
     def _app(self) -> Any:
-        return _native.current_app() or self.app
+        return _native.current_app() or self._last_app()
+
+    def _last_app(self) -> Any:
+        try:
+            return self.app
+        except AttributeError:
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind!r} object has no attribute 'app' (call init_app(app) before it is used)"
+            ) from None
 
     @property
     def cache(self) -> Any:
         """The store of the current application."""
-        app = _native.current_app() or self.app
-        return app.extensions["cache"][self]
+        app = _native.current_app() or self._last_app()
+        try:
+            return app.extensions["cache"][self]
+        except KeyError:
+            raise NotThere(self, app) from None
 
     def _engine(self) -> Engine:
         return cast("Engine", self.cache.engine)

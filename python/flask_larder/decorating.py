@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from . import refusing
 from ._native import CachedFunction
 from .callbacks import callback
 from .decorated import DECORATED, MISSING, Decorated, Windows
@@ -64,7 +65,20 @@ class Decorating(Purging):
         request waits for another's load. `tags` are names for `invalidate_tags`; `{name}` in one is
         filled in from the view's arguments. `vary` says what else the answer depends on: header
         names, `cookie()`, `query()`, callables. `default` is served when the first load fails.
+
+        Raises a TypeError for what is no function, or no option of that type.
         """
+        refusing.bare(timeout, "cached")
+        if self.dialect.careful:
+            refusing.no_prefix(key_prefix)
+            refusing.uncallable(
+                unless=unless,
+                forced_update=forced_update,
+                is_stale=is_stale,
+                response_filter=response_filter,
+                make_cache_key=make_cache_key,
+                hash_method=hash_method,
+            )
         options = ViewOptions(
             timeout=timeout,
             unless=callback(unless),
@@ -85,6 +99,7 @@ class Decorating(Purging):
         )
 
         def decorator(function: Callable[P, R]) -> Cached[P, R]:
+            refusing.undecoratable(function, "cached")
             view = self.view_class(cast("Cache", self), function, options)
             return self._wrapped(view, view.readable_key)
 
@@ -116,11 +131,22 @@ class Decorating(Purging):
         `vary` takes callables whose values are part of the key besides the arguments: the tenant, the
         language. The other parameters are those of `cached`.
         """
+        refusing.bare(timeout, "memoize")
         inputs = Inputs.declared(vary)
         if inputs.headers or inputs.cookies or inputs.parameters:
             raise TypeError(
                 "memoize(vary=...) takes callables only (headers, cookies and query parameters "
                 "belong to a request: use cached)"
+            )
+        if self.dialect.careful:
+            refusing.single_text(args_to_ignore, "args_to_ignore")
+            refusing.uncallable(
+                unless=unless,
+                forced_update=forced_update,
+                is_stale=is_stale,
+                response_filter=response_filter,
+                make_name=make_name,
+                hash_method=hash_method,
             )
         options = FunctionOptions(
             timeout=timeout,
@@ -140,6 +166,9 @@ class Decorating(Purging):
         )
 
         def decorator(function: Callable[P, R]) -> Memoized[P, R]:
+            refusing.undecoratable(function, "memoize")
+            if self.dialect.careful:
+                refusing.unknown_arguments(options.args_to_ignore, function)
             memoized = self.function_class(cast("Cache", self), function, options)
             wrapper = self._wrapped(memoized, memoized.readable_key)
             vars(wrapper)["delete_memoized"] = lambda: self.delete_memoized(wrapper)

@@ -92,7 +92,12 @@ class Function(Decorated):
         try:
             return self.key(args, kwargs).text
         except Uncached as uncached:
-            raise TypeError(f"{self.name}: {uncached.reason}") from None
+            reason = uncached.reason
+            if reason == "bypass":
+                reason = (
+                    f"these are not its arguments (it takes {inspect.signature(self.function)})"
+                )
+            raise TypeError(f"{self.name}: {reason}") from None
 
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
         policy = super().policy(args, kwargs)

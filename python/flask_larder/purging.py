@@ -31,6 +31,11 @@ class Purging(Direct):
         """Removes what a view answered, in every variant: for `path`, or for these view arguments."""
         if path is None and view:
             path = self._path_of(f, view)
+        if not hasattr(f, "make_cache_key"):
+            name = getattr(f, "__qualname__", repr(f))
+            raise TypeError(
+                f"{name} is not cached by this cache (delete_cached takes a cached view)"
+            )
         return self.delete(f.make_cache_key(path=path, query_args=query_args))  # type: ignore[attr-defined]
 
     def _path_of(self, f: Callable[..., Any], view: dict[str, Any]) -> str:
@@ -72,7 +77,16 @@ class Purging(Direct):
         raise TypeError(f"{name} is not memoized by this cache")
 
     def invalidate_tags(self, *tags: str) -> None:
-        """Makes every answer that carries one of these tags invalid, at once and in constant time."""
+        """Makes every answer that carries one of these tags invalid, at once and in constant time.
+
+        Raises a TypeError for a list of tags: `invalidate_tags(*tags)`.
+        """
+        for tag in tags:
+            if isinstance(tag, list | tuple | set | frozenset | dict):
+                raise TypeError(
+                    f"invalidate_tags takes tags one by one, not a {type(tag).__name__} "
+                    "(write invalidate_tags(*tags))"
+                )
         self._tagging_engine().bump([str(tag) for tag in tags], [])
 
     # What those who purge for a write ask of their cache.

@@ -27,11 +27,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import (
-    AsyncSession,
-    async_scoped_session,
-    async_sessionmaker,
-)
 from sqlalchemy.orm import (
     ORMExecuteState,
     Session,
@@ -44,8 +39,19 @@ from sqlalchemy.orm import (
 from ._models import Given, ModelTags
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
+
     from ._native import Engine
     from .cache import Cache
+else:
+    try:
+        from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
+    except ImportError:
+
+        class AsyncSession:
+            """In the place of what SQLAlchemy 2.1 has with greenlet alone: nobody has one of these."""
+
+        async_scoped_session = async_sessionmaker = AsyncSession
 
 __all__ = ["Invalidations"]
 

@@ -6,7 +6,9 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from string import Formatter
-from typing import Any
+from typing import Any, cast
+
+from . import refusing
 
 Given = Iterable[str] | Callable[..., Iterable[str]] | None
 
@@ -15,9 +17,9 @@ class Tags:
     """Names, names with fields in them that a call's arguments fill, or what computes the names."""
 
     def __init__(self, given: Given, function: Callable[..., Any]) -> None:
-        if isinstance(given, str):
-            raise TypeError(f"tags={given!r} is a str (use a list: tags=[{given!r}])")
         self._compute = given if callable(given) else None
+        if self._compute is None:
+            refusing.single_text(given, "tags")
         self._names = () if callable(given) else tuple(str(name) for name in given or ())
         self._signature: inspect.Signature | None = None
         if any("{" in name or "}" in name for name in self._names):
@@ -43,7 +45,7 @@ class Tags:
     def of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """The tags of one call."""
         if self._compute is not None:
-            return [str(tag) for tag in self._compute(*args, **kwargs)]
+            return named(self._compute(*args, **kwargs))
         if self._signature is None:
             return list(self._names)
         fields = _arguments(self._signature, args, kwargs)
@@ -51,6 +53,13 @@ class Tags:
             return [name.format_map(fields) for name in self._names]
         except KeyError as error:
             raise ValueError(f"a tag needs the argument {error}, which this call lacks") from None
+
+
+def named(computed: Any) -> list[str]:
+    """The tags that a function has answered; a TypeError for one text, whose letters would be tags."""
+    if isinstance(computed, str) or not isinstance(computed, Iterable):
+        raise TypeError(f"tags: a function answered {computed!r} (let it answer a list of tags)")
+    return [str(tag) for tag in cast("Iterable[Any]", computed)]
 
 
 def fields_of(name: str) -> list[str]:

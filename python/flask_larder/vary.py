@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import refusing
+
 __all__ = ["Input", "Inputs", "cookie", "header", "query", "value"]
 
 
@@ -53,8 +55,7 @@ class Inputs:
     @classmethod
     def declared(cls, vary: Iterable[Input | str | Callable[[], Any]] | None) -> Inputs:
         """Reads a `vary=` list: texts are header names, callables are values."""
-        if isinstance(vary, str):
-            raise TypeError(f"vary={vary!r} is a str (use a list: vary=[{vary!r}])")
+        refusing.single_text(vary, "vary")
         found: dict[str, list[Any]] = {"header": [], "cookie": [], "query": [], "value": []}
         for item in vary or ():
             if isinstance(item, Input):

@@ -102,14 +102,14 @@ class View(Decorated):
         """The base key, where the rule alone does not give it: None for the usual path."""
         assigned = self.assigned_key()
         if assigned is not None:
-            return str(assigned(*args, use_request=True, **kwargs))
+            return self._made(assigned(*args, use_request=True, **kwargs), "make_cache_key")
         make = self.options.make_cache_key
         if make is not None:
-            return str(make(*args, **kwargs))
+            return self._made(make(*args, **kwargs), "make_cache_key")
         prefix = self.options.key_prefix
         text = None
         if callable(prefix):
-            text = str(prefix())
+            text = self._made(prefix(), "key_prefix")
         elif "%s" not in prefix:
             text = prefix
         source = source_of(self, self.options.source_check)
@@ -119,6 +119,12 @@ class View(Decorated):
             request = _native.current_request()
             text = str(prefix).replace("%s", request.path if request is not None else "")
         return text + source
+
+    def _made(self, key: Any, option: str) -> str:
+        if key is None:
+            # One key for all whose key was forgotten: each would get what was made for another.
+            raise TypeError(f"{self.name}: {option} answered None (let it return the key, a text)")
+        return str(key)
 
     def readable_key(
         self, *args: Any, path: str | None = None, query_args: Any = None, **kwargs: Any
