@@ -15,6 +15,7 @@ from .._native import Key
 from .._waiting import greenlet_park
 from ..decorated import Uncached
 from ..steps import run
+from .backends.redisversions import Unreachable
 
 if TYPE_CHECKING:
     from .backends.redisversions import Versions
@@ -43,7 +44,7 @@ def answer(
     try:
         digest, keys = function._make_key.parts(function.function, args, kwargs)  # type: ignore[attr-defined]
         text, found = _elsewhere(partial(shared.find, digest, keys))
-    except OSError as error:
+    except Unreachable as error:
         return run(function.steps(args, kwargs, partial(_raise, away(function, error))), load)
     except Exception as error:
         return run(function.steps(args, kwargs, partial(_raise, error)), load)

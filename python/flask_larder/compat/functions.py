@@ -15,6 +15,7 @@ from ..decorated import Decorated
 from ..functions import Function, FunctionOptions
 from ..steps import Steps
 from . import far, utils
+from .backends.redisversions import Unreachable
 from .gates import ClassicGate, OwnGate
 from .memoizing import KEY_HOOKS, KeyMaker
 from .quick import Quick
@@ -54,7 +55,11 @@ class CompatFunction(Quick, Function):
         load: Callable[..., Any],
         made: Any = None,
     ) -> Any:
-        shared = self.cache._shared_versions()
+        try:
+            shared = self.cache._shared_versions()
+        except Exception:
+            # There is no store for this application: the steps know whether that is raised.
+            shared = None
         if shared is None or not far.is_plain(self):
             return super().answer(args, kwargs, load, made)
         return far.answer(self, shared, (args, kwargs), load)
@@ -63,14 +68,12 @@ class CompatFunction(Quick, Function):
         make = self.assigned_key() or self._make_key
         try:
             text = make(self.function, *args, **kwargs)
-        except OSError as error:
-            if self.cache._shared_versions() is None:
-                raise
+        except Unreachable as error:
             raise far.away(self, error) from None
         values = [repr(compute()) for compute in self.options.values]
         if values:
             text += utils.memoize_digest(self.cache.hash_method, "", repr(values), b"")
-        return Key(text)
+        return self.named(text)
 
     def readable_key(self, function: Any = None, /, *args: Any, **kwargs: Any) -> str:
         """The key of a call; the first argument is the function, as in Flask-Caching."""

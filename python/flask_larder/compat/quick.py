@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._native import CachedFunction, ClassicCall, ClassicView
+from .._native import CachedFunction, ClassicCall, ClassicView, Key
 from ..decorated import Decorated
 from ..responses import responder
 from ..steps import run
@@ -55,6 +55,12 @@ class Quick(Decorated):
         seconds = super().timeout()
         # What cachelib takes there for "no end" has no other meaning on a server.
         return None if seconds == -1 and isinstance(self.cache.cache, RedisCache) else seconds
+
+    def named(self, made: Any) -> Key:
+        """The key that people's own code made. On Redis anything has a text, as for `cache.get`."""
+        if not isinstance(made, str) and isinstance(self.cache.cache, RedisCache):
+            made = f"{made}"
+        return Key(made)
 
     def answer(
         self,

@@ -13,7 +13,6 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -40,6 +39,7 @@ VERSION_TIMEOUT = 0
 TEMPLATE_FRAGMENT_KEY_TEMPLATE = "_template_fragment_cache_%s%s"
 
 _ABSENT: Any = object()
+_PARAMETERS = "_larder_parameters"
 
 
 _NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_."
@@ -63,16 +63,16 @@ def _signature(f: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(f)
 
 
-@lru_cache(maxsize=1024)
-def _read_once(f: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
-    return tuple(_signature(f).parameters.values())
-
-
 def parameters(f: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
     """The parameters of a function, those of a plain function read once."""
-    # Other callables may hold on to whatever they belong to, or have no hash.
-    plain = inspect.isfunction(f)
-    return _read_once(f) if plain else tuple(_signature(f).parameters.values())
+    if not inspect.isfunction(f):
+        return tuple(_signature(f).parameters.values())
+    # They are kept on the function: whoever kept them elsewhere would keep what the defaults hold, and
+    # with it often the application. Decorators copy what is on a function to another one.
+    known = vars(f).get(_PARAMETERS)
+    if known is None or known[0] is not f.__code__:
+        known = vars(f)[_PARAMETERS] = (f.__code__, tuple(_signature(f).parameters.values()))
+    return cast("tuple[inspect.Parameter, ...]", known[1])
 
 
 def wants_args(f: Callable[..., Any]) -> bool:

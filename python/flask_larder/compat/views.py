@@ -65,13 +65,13 @@ class CompatView(Quick, View):
         make = self.options.make_cache_key
         assigned = self.assigned_key()
         if make is not None:
-            return Key(make(*args, **kwargs))
+            return self.named(make(*args, **kwargs))
         if assigned is not None:
-            return Key(assigned(*args, use_request=True, **kwargs))
+            return self.named(assigned(*args, use_request=True, **kwargs))
         text = self._text(lambda: current_path(self.name), None)
         request = _native.current_request()
         if request is None or self.options.inputs == Inputs():
-            return Key(text)
+            return self.named(text)
         if not self.cache._is_classic():
             return self.rule.key(request, text)
         return Key(text + self._inputs_digest(request))
@@ -173,6 +173,13 @@ class CompatView(Quick, View):
         if self.by_query and not self.cache._is_classic():
             return policy.tagged([], [base_tag(self._base())])
         return policy
+
+    def policy_for(self, policy: Policy, value: Any) -> Policy:
+        own = value.timeout if isinstance(value, CachedResponse) else None
+        if own == -1 and isinstance(self.cache.cache, RedisCache):
+            # No end, as for the timeout of the decorator.
+            return policy.lasting(None)
+        return super().policy_for(policy, value)
 
     def _base(self) -> str:
         return self._prefixed(lambda: current_path(self.name))

@@ -8,11 +8,15 @@ from time import monotonic
 from ..._native import RedisSpace
 from .. import utils
 
-__all__ = ["Versions"]
+__all__ = ["Unreachable", "Versions"]
 
 # A version lives so long where nothing is stored under it: longer than any load.
 _UNUSED = 600.0
 _REMEMBERED = 10_000
+
+
+class Unreachable(ConnectionError):
+    """The server did not answer. The OSErrors of people's own code, in a `__repr__`, are others."""
 
 
 class Versions:
@@ -32,13 +36,19 @@ class Versions:
         """The key of a call, made of its digest and the versions under `keys`, and what is stored
         there as a tuple of one. None also where nobody has looked."""
         guess = digest + "".join(self._seen.get(key, "") for key in keys)
-        *found, answer = self.space.read((*keys, guess), keys)
-        text = digest + "".join(self._completed(keys, found))
+        try:
+            *found, answer = self.space.read((*keys, guess), keys)
+            text = digest + "".join(self._completed(keys, found))
+        except OSError as error:
+            raise Unreachable(str(error)) from error
         return text, answer if text == guess else None
 
     def current(self, keys: list[str]) -> list[str]:
         """The versions under `keys`; those that are not there are made up and stored."""
-        return self._completed(keys, self.space.read(tuple(keys), ()))
+        try:
+            return self._completed(keys, self.space.read(tuple(keys), ()))
+        except OSError as error:
+            raise Unreachable(str(error)) from error
 
     def _completed(self, keys: list[str], found: Sequence[tuple[object] | None]) -> list[str]:
         versions: list[str] = []

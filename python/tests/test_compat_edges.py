@@ -1,0 +1,113 @@
+"""Calls at the edge of what the compat dialect promises: no store, odd keys, errors that look alike."""
+
+from __future__ import annotations
+
+import gc
+import uuid
+import weakref
+from typing import Any
+
+import pytest
+from conftest import Calls, text_of
+from flask import Flask, make_response
+
+from flask_larder.compat import Cache, CachedResponse
+from flask_larder.testing import HandClock
+
+pytest_plugins = ["compat_fixtures"]
+
+
+@pytest.fixture
+def far(app: Flask, redis_url: str) -> Cache:
+    """A cache on Redis, with keys that no other test has."""
+    prefix = f"edges-{uuid.uuid4().hex}-"
+    options = {"CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
+    return Cache(
+        app, config={"CACHE_TYPE": "RedisCache", "CACHE_OPTIONS": {"deadline": 30}, **options}
+    )
+
+
+def used() -> weakref.ref[Any]:
+    """An application that is not needed any more, whose function holds itself and by it the cache."""
+    app = Flask("gone")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @cache.memoize()
+    def total(number: int) -> int:
+        return number and number + total(number - 1)
+
+    with app.app_context():
+        assert [total(3), total(3), total(3)] == [6, 6, 6]
+    return weakref.ref(app)
+
+
+def test_a_function_that_holds_its_application_does_not_keep_it() -> None:
+    gone = used()
+    for _ in range(3):
+        gc.collect()
+    assert gone() is None
+
+
+def test_a_function_under_an_application_without_this_cache(compat: Cache, calls: Calls) -> None:
+    counted = compat.memoize()(calls)
+    stranger = Flask("stranger")
+    with stranger.app_context():
+        assert [counted(), counted()] == [1, 2]
+        stranger.extensions["cache"] = {}
+        assert counted() == 3
+        compat.app.debug = True
+        with pytest.raises(KeyError):
+            counted()
+
+
+@pytest.mark.parametrize("made", [b"a", 5, None, ("a", 1)])
+@pytest.mark.parametrize("option", ["make_cache_key", "key_prefix"])
+def test_any_key_is_a_text_on_redis(
+    app: Flask, far: Cache, calls: Calls, option: str, made: Any
+) -> None:
+    given: dict[str, Any] = {option: lambda *_args: made}
+    view = far.cached(60, **given)(calls)
+    with app.test_request_context("/"):
+        assert [view(), view()] == [1, 1]
+        assert (far.get(made), far.get(f"{made}")) == (1, 1)
+        assert far.delete(made)
+        assert [view(), view()] == [2, 2]
+
+
+class Fails:
+    """An argument whose repr cannot reach something."""
+
+    def __repr__(self) -> str:
+        raise ConnectionRefusedError("not the store")
+
+
+def test_an_os_error_of_an_argument_is_none_of_the_store(
+    app: Flask, far: Cache, calls: Calls, log: pytest.LogCaptureFixture
+) -> None:
+    @far.memoize()
+    def count(_argument: object) -> int:
+        return calls()
+
+    with app.app_context():
+        assert [count(Fails()), count(Fails())] == [1, 2]
+        assert "store-failed" not in far.stats()["events"]
+        assert [record.getMessage() for record in log.records] == [
+            "Exception possibly due to cache backend."
+        ] * 2
+        app.debug = True
+        with pytest.raises(ConnectionRefusedError, match="not the store"):
+            count(Fails())
+
+
+def test_a_response_without_an_end_on_redis(
+    app: Flask, far: Cache, calls: Calls, clock: HandClock
+) -> None:
+    @app.get("/")
+    @far.cached(60)
+    def index() -> CachedResponse:
+        return CachedResponse(make_response(str(calls())), -1)
+
+    client = app.test_client()
+    assert [text_of(client), text_of(client)] == ["1", "1"]
+    clock.advance(1e6)
+    assert text_of(client) == "1"
