@@ -93,6 +93,13 @@ class Backend:
         self._refused(key, reason)
         return stored
 
+    def prolong(self, keys: list[str], timeout: object = None) -> None:
+        """Lets what is stored under these keys live for `timeout` from now on; what is not there
+        stays away, and so does what is removed meanwhile."""
+        policy = self._policy(timeout)
+        for key in keys:
+            self.engine.prolong(key, policy)
+
     def delete(self, key: Any) -> bool:
         """Removes a key with all its variants. Whether it was there."""
         return bool(self.engine.remove(key))

@@ -320,6 +320,13 @@ impl Engine {
         }
     }
 
+    /// Gives what is stored under a key the times of `policy`; whether something was there. What is
+    /// written or removed at the same time stays so.
+    fn prolong(&self, py: Python<'_>, key: &Bound<'_, PyAny>, policy: &Policy) -> PyResult<bool> {
+        let key = named(key)?;
+        self.run(py, self.cache.prolong(&key, &policy.0))
+    }
+
     /// Stores a value only where none is. Answers whether it was stored, and a reason if the value
     /// itself cannot be.
     fn add(

@@ -266,6 +266,10 @@ class Memoizing(SafeCache):
                 make(f, **known)
             return
         keys = self._version_keys(f, args, ignored)
+        if not self._is_classic():
+            # To read a version and to write it again would undo a `delete_memoized` in between.
+            self.cache.prolong(keys, timeout)
+            return
         found = zip(keys, self.get_many(*keys), strict=True)
         versions = {key: version or self._memoize_make_version_hash() for key, version in found}
         self.set_many(versions, timeout=timeout)

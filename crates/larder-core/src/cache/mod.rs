@@ -247,6 +247,29 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         Ok(self.report(key, put))
     }
 
+    /// Gives what is stored under `key` the times of `policy`, as if it had been stored now. Answers
+    /// whether something was there; what is written or removed at the same time stays so.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn prolong(&self, key: &Key, policy: &Policy) -> Result<bool> {
+        let reading = self.ready().await?.get(key, &[]).await?;
+        let now = self.0.clock.now();
+        let (Some(entry), Some(meta)) =
+            (self.fresh(reading.entry), policy.stamp(now, Duration::ZERO))
+        else {
+            return Ok(false);
+        };
+        // Its place among the writes is that of the value: a later one is not to be undone.
+        let fence = Fence {
+            order: entry.fence.order,
+            ..reading.fence
+        };
+        let entry = Arc::new(Entry::new(meta, entry.value.clone(), fence));
+        Ok(self.0.store.put(key, entry, Mode::Replace).await? == Put::Stored)
+    }
+
     /// Names what became of a write, and tells the observer.
     fn report(&self, key: &Key, put: Put) -> Stored {
         let stored = match put {

@@ -5,9 +5,9 @@ use larder_core::{
     Cache, ErrorKind, Key, KeyWriter, Kind, Lifetime, Policy, Reason, Served, Stored, Tag,
 };
 
-use larder_testkit::{FailingStore, SlowStore};
+use larder_testkit::{FailingStore, Operation, SlowStore};
 
-use crate::world::{World, at_once, key, millis, secs, world, world_over};
+use crate::world::{Polled, World, at_once, key, millis, secs, world, world_over};
 
 fn put(world: &World, name: &str, value: u64) {
     let put = at_once(world.cache.put(&key(name), value, &world.policy));
@@ -282,4 +282,46 @@ fn a_store_that_waits_or_fails_is_not_asked_for_a_hit_at_once() {
         world.seen.names().is_empty(),
         "the lookup tells of the trouble"
     );
+}
+
+#[test]
+fn what_is_prolonged_gets_new_times_and_keeps_its_value() {
+    let world = world();
+    let longer = Policy::new(secs(600));
+    let prolonged = |name| at_once(world.cache.prolong(&key(name), &longer)).expect("it works");
+    assert!(!prolonged("a"), "nothing is there");
+    put(&world, "a", 1);
+    world.clock.advance(millis(59_999));
+    assert!(prolonged("a"));
+    world.clock.advance(millis(599_999));
+    assert_eq!(get(&world, "a"), Some(1));
+    world.clock.advance(millis(1));
+    assert_eq!(get(&world, "a"), None);
+    assert!(!prolonged("a"), "it has expired");
+}
+
+#[test]
+fn what_is_written_or_removed_while_it_is_prolonged_stays_so() {
+    for removed in [false, true] {
+        let world = world_over(SlowStore::<Memory<u64>>::new);
+        let name = key("a");
+        let put = at_once(world.cache.put(&name, 1, &world.policy));
+        assert_eq!(put.expect("it works"), Stored::Stored);
+        let gate = world.cache.store().behind(Operation::Get);
+        gate.close();
+        let (cache, policy) = (world.cache.clone(), world.policy.clone());
+        let mut prolonging = Polled::new(async move { cache.prolong(&key("a"), &policy).await });
+        prolonging.waits();
+        if removed {
+            assert!(at_once(world.cache.remove(&name)).expect("it works"));
+        } else {
+            at_once(world.cache.put(&name, 2, &world.policy)).expect("it works");
+        }
+        gate.reopen();
+        assert!(!prolonging.ends().expect("it works"));
+        assert_eq!(
+            at_once(world.cache.get(&name)).expect("it works"),
+            (!removed).then_some(2)
+        );
+    }
 }
