@@ -121,12 +121,24 @@ class Direct:
         return self.cache.delete_prefix(prefix)
 
     def get_many(self, *keys: str) -> list[Any]:
-        """The values in order, None for what is not there."""
-        return self._softly(lambda: self.cache.get_many(*keys), [None] * len(keys))
+        """The values in order, None for what is not there. Of a view's key: as `get`."""
+        found = self._softly(lambda: self.cache.get_many(*keys), [None] * len(keys))
+        if not self.dialect.careful:
+            return found
+        return [self._or_variant(*pair) for pair in zip(keys, found, strict=True)]
 
     def get_dict(self, *keys: str) -> dict[str, Any]:
-        """The values by their keys, None for what is not there."""
-        return self._softly(lambda: self.cache.get_dict(*keys), dict.fromkeys(keys))
+        """The values by their keys, None for what is not there. Of a view's key: as `get`."""
+        found = self._softly(lambda: self.cache.get_dict(*keys), dict.fromkeys(keys))
+        if not self.dialect.careful:
+            return found
+        return {key: self._or_variant(key, value) for key, value in found.items()}
+
+    def _or_variant(self, key: str, found: Any) -> Any:
+        """What was found; where that is nothing, and the key may be a view's, what `get` finds."""
+        if type(found) is Page:
+            return respond(found)
+        return Direct.get(self, key) if found is None and self._may_be_view(key) else found
 
     def set_many(self, mapping: Mapping[str, Any], timeout: object = None) -> list[Any]:
         """Stores values. Answers the keys that were stored."""

@@ -86,6 +86,9 @@ def test_get_of_a_view_gives_this_requests_variant(
     text_of(products, "/products?page=2")
     with app.test_request_context("/products?page=2"):
         assert stored.get("view//products") == "page 2 version 2"
+        stored.set("other", 1)
+        assert stored.get_many("other", "view//products", "none") == [1, "page 2 version 2", None]
+        assert stored.get_dict("view//products") == {"view//products": "page 2 version 2"}
     with app.test_request_context("/products?page=3"):
         assert stored.get("view//products?page=4") is None
 
