@@ -251,6 +251,7 @@ class RedisCache(Backend):
         if url is None:
             url = _redis_url(host, port, db, username, password)
         prefix = key_prefix() if callable(key_prefix) else key_prefix
+        _check_texts(prefix, secret)
         engine = Engine.redis(
             url,
             namespace=prefix or "flask_cache_",
@@ -279,21 +280,32 @@ class RedisCache(Backend):
             "port": config.get("CACHE_REDIS_PORT", 6379),
             "password": config.get("CACHE_REDIS_PASSWORD"),
             "db": config.get("CACHE_REDIS_DB", 0),
-            "url": config.get("CACHE_REDIS_URL"),
-            "key_prefix": config["CACHE_KEY_PREFIX"],
+            "url": settings.redis_url(config),
+            "key_prefix": settings.key_prefix(config),
             "secret": config["CACHE_SECRET"],
             "max_value": settings.size(config, "CACHE_MAX_VALUE"),
         }
         return cls(*args, **{**kwargs, **given, **options})
 
 
-def _redis_url(host: object, port: object, db: object, user: str | None, key: str | None) -> str:
+def _check_texts(prefix: object, secret: object) -> None:
+    if prefix is not None and not isinstance(prefix, str):
+        kind = type(prefix).__name__
+        raise ValueError(f"key prefix {prefix!r} is {kind} (use a text)")
+    if prefix is not None and any("\ud800" <= sign <= "\udfff" for sign in prefix):
+        raise ValueError(f"key prefix {prefix!r} has a lone surrogate, which Redis cannot hold")
+    if secret is not None and not isinstance(secret, str | bytes):
+        # The value of a secret is in no message.
+        raise ValueError(f"CACHE_SECRET, or SECRET_KEY, is {type(secret).__name__} (use a text)")
+
+
+def _redis_url(host: object, port: object, db: object, user: str | None, key: object) -> str:
     if not isinstance(host, str):
         kind = type(host).__name__
         raise ValueError(
             f"CACHE_REDIS_HOST is {kind} (use a host name here; flask_larder.compat takes a client)"
         )
-    access = f"{quote(user or '', safe='')}:{quote(key, safe='')}@" if key else ""
+    access = f"{quote(user or '', safe='')}:{quote(str(key), safe='')}@" if key else ""
     return f"redis://{access}{host}:{port}/{db}"
 
 

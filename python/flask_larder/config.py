@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 from . import durations
 from .dialect import Dialect
@@ -55,6 +55,20 @@ _OTHERS = {
 
 _KNOWN = DEFAULTS.keys() | OWN_DEFAULTS.keys() | _OTHERS
 
+_ELSEWHERE = {
+    "filesystem": 'use "cachelib.FileSystemCache" with its cache_dir in CACHE_OPTIONS, or '
+    "flask_larder.compat",
+    **dict.fromkeys(
+        ("memcached", "gaememcached", "saslmemcached", "spreadsaslmemcached"),
+        'use "cachelib.MemcachedCache" with its servers in CACHE_OPTIONS, or flask_larder.compat',
+    ),
+    **dict.fromkeys(
+        ("redissentinel", "rediscluster", "uwsgi", "googlecloudstorage"),
+        "flask_larder.compat has it",
+    ),
+}
+"""Stores of Flask-Caching that only the other dialect has under these names, and what to do."""
+
 _OLD_TYPES = {"simple": "SimpleCache", "null": "NullCache", "redis": "RedisCache"}
 
 
@@ -73,6 +87,7 @@ def merged(
     config = dict(app_config)
     for layer in given:
         config.update(layer or {})
+    _check_shapes(config)
     if dialect.careful:
         for layer in given:
             _refuse_unknown(layer or {})
@@ -88,10 +103,20 @@ def merged(
     return config
 
 
-def _refuse_unknown(layer: Mapping[str, Any]) -> None:
+def _check_shapes(config: Mapping[str, Any]) -> None:
+    shapes = (("CACHE_OPTIONS", Mapping, "a dict"), ("CACHE_ARGS", Sequence, "a list"))
+    for name, kind, wanted in shapes:
+        value = config.get(name)
+        if value and (isinstance(value, str) or not isinstance(value, kind)):
+            raise ValueError(f"{name}={value!r} is {type(value).__name__} (use {wanted})")
+
+
+def _refuse_unknown(layer: Mapping[Any, Any]) -> None:
     for name in layer:
-        if name.startswith("CACHE_") and name not in _KNOWN:
-            raise ValueError(f"{name} is no option of flask_larder{_hint(name, _KNOWN)}")
+        if not isinstance(name, str) or name in _KNOWN:
+            continue
+        if name.startswith("CACHE_") or name.upper() in _KNOWN:
+            raise ValueError(f"{name} is no option of flask_larder{_hint(name.upper(), _KNOWN)}")
 
 
 def _warn_unknown(config: Mapping[str, Any], dialect: Dialect) -> None:
@@ -112,6 +137,9 @@ def _hint(name: str, known: set[str] | dict[str, str]) -> str:
 
 def unknown_type(name: str, known: list[str]) -> ValueError:
     """The error for a CACHE_TYPE that nothing answers to."""
+    if name.lower().removesuffix("cache") in _ELSEWHERE:
+        cure = _ELSEWHERE[name.lower().removesuffix("cache")]
+        return ValueError(f"CACHE_TYPE={name!r} is no store of flask_larder ({cure})")
     hint = _hint(name, set(known)) or f" (use one of {', '.join(sorted(known))}, or a dotted path)"
     return ValueError(f"CACHE_TYPE={name!r} is no store{hint}")
 
@@ -134,6 +162,33 @@ def refuse_serializer(config: Mapping[str, Any], name: str) -> None:
         )
 
 
+def key_prefix(config: Mapping[str, Any]) -> str | Callable[[], str] | None:
+    """CACHE_KEY_PREFIX: a text, or a function that makes one."""
+    prefix: Any = config.get("CACHE_KEY_PREFIX")
+    if prefix is not None and not isinstance(prefix, str) and not callable(prefix):
+        kind = type(prefix).__name__
+        raise ValueError(
+            f"CACHE_KEY_PREFIX={prefix!r} is {kind} (use a text, or a function that makes one)"
+        )
+    return cast("str | Callable[[], str] | None", prefix)
+
+
+def redis_url(config: Mapping[str, Any]) -> str | None:
+    """CACHE_REDIS_URL as it is; with none the host, the port and the password are looked at too."""
+    url = config.get("CACHE_REDIS_URL")
+    if url:
+        if not isinstance(url, str):
+            raise ValueError(f"CACHE_REDIS_URL is {type(url).__name__} (use redis://host:port/db)")
+        return url
+    host, port = config.get("CACHE_REDIS_HOST", ""), config.get("CACHE_REDIS_PORT", 6379)
+    if isinstance(host, str):
+        if "://" in host:
+            raise ValueError("CACHE_REDIS_HOST is a URL (set CACHE_REDIS_URL to it instead)")
+        if not str(port).isdecimal() or not 0 < int(port) < 1 << 16:
+            raise ValueError(f"CACHE_REDIS_PORT={port!r} is no port (use a number up to 65535)")
+    return url
+
+
 def default_timeout(config: Mapping[str, Any]) -> float:
     """CACHE_DEFAULT_TIMEOUT in seconds; 0 is for ever."""
     return durations.seconds(config["CACHE_DEFAULT_TIMEOUT"], "CACHE_DEFAULT_TIMEOUT")
@@ -148,9 +203,10 @@ def count(config: Mapping[str, Any], name: str) -> int:
     if value < 0:
         raise ValueError(f"{name}={value!r} is negative (use an int from 1 upwards)")
     # cachelib reads 0 as its own default of 500.
-    return value or 500
+    return min(value or 500, _MOST)
 
 
+_MOST = 1 << 62
 _SIZES = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "B": 1}
 
 
@@ -161,7 +217,7 @@ def size(config: Mapping[str, Any], name: str) -> int:
         text = value.strip().upper()
         for unit, factor in _SIZES.items():
             if text.endswith(unit) and text.removesuffix(unit).strip().isdigit():
-                return int(text.removesuffix(unit)) * factor or 1
+                return min(int(text.removesuffix(unit)) * factor or 1, _MOST)
     elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
+        return min(value, _MOST)
     raise ValueError(f'{name}={value!r} is no size (use a number of bytes, or text such as "64MB")')

@@ -65,6 +65,9 @@ def backend_of(app: Flask, config: dict[str, Any], on_event: Any = None) -> Any:
     elif name.startswith(_THEIRS):
         name = _OURS + name.removeprefix(_THEIRS)
     found: Any = import_string(name)
+    if inspect.ismodule(found):
+        given = config["CACHE_TYPE"]
+        raise TypeError(f"CACHE_TYPE={given!r} is a module (name the class of a store in it)")
     kwargs: dict[str, Any] = {
         "default_timeout": utils.normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"]),
         _IGNORED: config["CACHE_IGNORE_ERRORS"],

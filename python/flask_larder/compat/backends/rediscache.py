@@ -12,6 +12,7 @@ from flask import Response
 
 from ... import _native
 from ... import backends as own
+from ... import config as settings
 from ..._native import Engine, Page, Policy, RedisLink
 from ...responses import page_of, respond
 from .base import BaseCache
@@ -76,6 +77,8 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
         # A client that was handed in sees the calls that Flask-Caching makes, and no others.
         self._notes_variants = isinstance(host, Link)
         if not isinstance(host, Link):
+            if not callable(getattr(host, "get", None)):
+                raise ValueError(f"CACHE_REDIS_HOST={host!r} is neither a host name nor a client")
             _say_trusted(f"a {type(host).__name__} as the client")
             host = Link.to_client(host)
         self._link = host
@@ -87,10 +90,10 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
     def factory(cls, app: Flask, config: Config, args: list[Any], kwargs: Config) -> Any:
         """Builds the back end from CACHE_REDIS_URL, or from host, port, password and database."""
         on_event = kwargs.pop("on_event", None)
-        prefix = config.get("CACHE_KEY_PREFIX")
+        prefix = settings.key_prefix(config)
         if prefix:
             kwargs["key_prefix"] = prefix
-        url = config.get("CACHE_REDIS_URL")
+        url = settings.redis_url(config)
         if url:
             backend = cls._from_url(url, config.get("CACHE_REDIS_DB", 0), args, kwargs)
         else:
@@ -106,6 +109,8 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
         if isinstance(prefix, str) and not backend.coded:
             # A wrong setting is an error now, not with the first request.
             _ = backend.engine
+        elif backend._link.url is None:
+            _ = backend._write_client
         return backend
 
     @classmethod

@@ -52,6 +52,14 @@ class _Chosen:
         backend.engine = backend._new_engine()
 
 
+def _checked(threshold: Any) -> int:
+    """A number of entries: also one with a point, as cachelib takes it."""
+    if isinstance(threshold, int | float) and threshold > 0:
+        return int(min(threshold, _UNBOUNDED)) or 1
+    kind = type(threshold).__name__
+    raise ValueError(f"CACHE_THRESHOLD={threshold!r} is {kind} (use a number from 1 upwards)")
+
+
 class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
     """Entries in the memory of each process, at most `threshold` and one.
 
@@ -80,7 +88,7 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
         self._listeners: list[weakref.WeakMethod[Callable[[], None]]] = []
         self._serializer = type(self).serializer
         self._counting = threading.Lock()
-        self._threshold = threshold or 500
+        self._threshold = _checked(threshold or 500)
         # cachelib makes room before it inserts, and so holds one more than it is told.
         self._new_engine = partial(
             Engine.memory,
