@@ -109,8 +109,15 @@ impl ClassicView {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<Key>> {
-        if let Base::Whole(callable) = &self.base {
-            return named(&callable.bind(py).call(args, kwargs)?).map(Some);
+        match &self.base {
+            Base::Whole(callable) => {
+                return named(&callable.bind(py).call(args, kwargs)?).map(Some);
+            }
+            // Any key will do, bytes too: nothing is put behind it.
+            Base::Prefix(callable) if self.adds_nothing() => {
+                return named(&callable.bind(py).call0()?).map(Some);
+            }
+            _ => {}
         }
         let request = current_request(py)?;
         let Some(mut text) = self.base(py, request.as_ref())? else {
@@ -137,6 +144,10 @@ impl ClassicView {
             }
             _ => Ok(Some(named_bytes(text.as_bytes()))),
         }
+    }
+
+    fn adds_nothing(&self) -> bool {
+        self.query.is_none() && self.suffix.is_empty() && self.inputs.is_none()
     }
 
     /// The text that the key begins with, or `None` as above.

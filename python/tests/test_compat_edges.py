@@ -6,10 +6,11 @@ import gc
 import uuid
 import weakref
 from typing import Any
+from unittest import mock
 
 import pytest
 from conftest import Calls, text_of
-from flask import Flask, make_response
+from flask import Flask, make_response, render_template_string
 
 from flask_larder.compat import Cache, CachedResponse
 from flask_larder.testing import HandClock
@@ -17,14 +18,19 @@ from flask_larder.testing import HandClock
 pytest_plugins = ["compat_fixtures"]
 
 
-@pytest.fixture
-def far(app: Flask, redis_url: str) -> Cache:
+def on_redis(app: Flask, redis_url: str) -> Cache:
     """A cache on Redis, with keys that no other test has."""
     prefix = f"edges-{uuid.uuid4().hex}-"
     options = {"CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
     return Cache(
         app, config={"CACHE_TYPE": "RedisCache", "CACHE_OPTIONS": {"deadline": 30}, **options}
     )
+
+
+@pytest.fixture
+def far(app: Flask, redis_url: str) -> Cache:
+    """A cache on Redis."""
+    return on_redis(app, redis_url)
 
 
 def used() -> weakref.ref[Any]:
@@ -111,3 +117,39 @@ def test_a_response_without_an_end_on_redis(
     assert [text_of(client), text_of(client)] == ["1", "1"]
     clock.advance(1e6)
     assert text_of(client) == "1"
+
+
+@pytest.mark.parametrize("where", ["engine", "redis"])
+@pytest.mark.parametrize("of", ["cache", "store"])
+def test_a_method_replaced_on_a_class_sees_the_calls_of_what_was_not_used_yet(
+    app: Flask, compat: Cache, redis_url: str, calls: Calls, where: str, of: str
+) -> None:
+    cache = on_redis(app, redis_url) if where == "redis" else compat
+    with app.app_context():
+        assert cache.get("whatever else") is None
+        kind = type(cache) if of == "cache" else type(cache.cache)
+        count, page = cache.memoize()(lambda: calls()), cache.cached(key_prefix="p")(calls)
+        with mock.patch.object(kind, "get", return_value="patched"):
+            assert [count(), page()] == ["patched"] * 2
+        assert [count(), count(), page(), page()] == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("made", [b"a", "\ud800", "a"])
+def test_a_prefix_of_any_kind_is_made_once_for_each_call(
+    app: Flask, compat: Cache, calls: Calls, made: Any
+) -> None:
+    asked = mock.Mock(return_value=made)
+    view = compat.cached(60, key_prefix=asked)(calls)
+    with app.test_request_context("/"):
+        assert [view() for _ in range(5)] == [1] * 5
+        assert (compat.get(made), asked.call_count) == (1, 5)
+
+
+def test_a_fragment_without_an_end_on_redis(
+    app: Flask, far: Cache, calls: Calls, clock: HandClock
+) -> None:
+    app.jinja_env.globals["calls"] = calls
+    with app.app_context():
+        for _ in range(3):
+            assert render_template_string("{% cache -1, 'f' %}{{ calls() }}{% endcache %}") == "1"
+            clock.advance(1e6)

@@ -13,6 +13,7 @@ import re
 import warnings
 import weakref
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from werkzeug.exceptions import HTTPException
@@ -286,16 +287,32 @@ class Cache(Memoizing):
         return report(functions, size, dict(self._outcomes.events), os.getpid())
 
 
-@functools.cache
+# What our classes had when this module was loaded: whoever replaces a method of a class, as tests do,
+# has it called from the next call on that is not answered natively.
+_methods = attrgetter(*sorted(METHODS))
+_CACHE_METHODS = _methods(Cache)
+_STORE_METHODS: dict[type, Any] = {}
+
+
+def _note_methods(kind: type) -> None:
+    _STORE_METHODS[kind] = _methods(kind)
+    for derived in kind.__subclasses__():
+        _note_methods(derived)
+
+
+_note_methods(own.Backend)
+
+
 def _overrides(kind: type) -> bool:
-    return any(getattr(kind, name) is not getattr(Cache, name) for name in METHODS)
+    return bool(_methods(kind) != _CACHE_METHODS)
 
 
-@functools.cache
 def _overrides_store(kind: type[own.Backend]) -> bool:
     """Whether somebody derived from one of Larder's stores and changed what it does."""
     ours = next(base for base in kind.__mro__ if base.__module__.startswith("flask_larder."))
-    return any(getattr(kind, name) is not getattr(ours, name) for name in METHODS)
+    if ours not in _STORE_METHODS:
+        _STORE_METHODS[ours] = _methods(ours)
+    return bool(_methods(kind) != _STORE_METHODS[ours])
 
 
 # The key of an answer by query is its base key and a digest: as many digits as the hash method has.

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from .._native import Key
+from .._native import Key, Policy
 from ..jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from . import utils
 from .gates import ClassicGate, OwnGate
+from .quick import lasting
 from .utils import make_template_fragment_key
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class CompatFragment(Fragment):
         key: Any = _native.fragment_key(text, vary)
         # Values that no key can hold exactly are told apart by their text, as there.
         return key if isinstance(key, Key) else Key(text)
+
+    def policy_of(self, timeout: float | None) -> Policy:
+        return super().policy_of(lasting(self.cache, timeout))
 
     def gate(self, args: tuple[Any, ...]) -> Any:
         lasting = _Lasting(self.cache, utils.normalize_timeout(args[0]))

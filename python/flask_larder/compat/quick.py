@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from .cache import Cache
 
 
+def lasting(cache: Cache, seconds: float | None) -> float | None:
+    """A timeout as the store has it, None for ever: on Redis -1 has no end, as cachelib has it."""
+    return None if seconds == -1 and isinstance(cache.cache, RedisCache) else seconds
+
+
 class Answered:
     """What came out of the steps, so that it is not taken for a hit."""
 
@@ -52,9 +57,7 @@ class Quick(Decorated):
             return f"{kind.__module__}.{kind.__qualname__}"
 
     def timeout(self) -> float | None:
-        seconds = super().timeout()
-        # What cachelib takes there for "no end" has no other meaning on a server.
-        return None if seconds == -1 and isinstance(self.cache.cache, RedisCache) else seconds
+        return lasting(self.cache, super().timeout())
 
     def named(self, made: Any) -> Key:
         """The key that people's own code made. On Redis anything has a text, as for `cache.get`."""
