@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from flask import session as proxy
+from flask import templating
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -61,6 +64,10 @@ def headers_of(value: Any) -> Any:
 
 # Where a request notes whether the view that was called last looked at the session.
 _TOUCHED = "_larder.session_touched"
+# What hands the session to templates, on a Flask older than 3.1.3.
+_FOR_TEMPLATES = getattr(
+    getattr(templating, "_default_template_ctx_processor", None), "__code__", None
+)
 
 
 @contextmanager
@@ -101,6 +108,10 @@ def _watching(context: type[Any]) -> type[Any]:
         return context
 
     def look(self: Any) -> Any:
+        if sys._getframe(1).f_code is _FOR_TEMPLATES:
+            # Every template is handed the session, whether it looks at it or not: as since 3.1.3,
+            # it gets the proxy, which comes here again once somebody looks.
+            return proxy
         session: Any = self.__dict__["session"]
         if session is not None:
             session.accessed = True

@@ -12,6 +12,7 @@ from flask import (
     copy_current_request_context,
     g,
     make_response,
+    render_template_string,
     request,
     session,
 )
@@ -119,6 +120,45 @@ def test_sessions_of_other_packages_are_watched_too(
     assert [text_of(client, "/profile"), text_of(client, "/profile", headers=anna)] == ["out", "in"]
     assert reasons(stored, app, "profile") == {"session": 2}
     assert [text_of(client, "/news") for _ in range(2)] == ["1", "1"]
+
+
+def test_a_template_that_looks_at_no_session_is_stored(
+    app: Flask, stored: Cache, calls: Calls
+) -> None:
+    """Flask hands the session to every template."""
+
+    @app.get("/")
+    @stored.cached(60)
+    def index() -> str:
+        return render_template_string("{{ number }}", number=calls())
+
+    for name in ("anna", "bert"):
+        assert text_of(log_in(app, name)) == "1"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ session.user }}",
+        "{{ session['user'] }}",
+        "{{ session.get('user', '') }}",
+        "{% if 'user' in session %}in{% endif %}",
+        "{% for name in session %}{{ name }}{% endfor %}",
+        "{% if session %}in{% endif %}",
+    ],
+)
+def test_a_template_that_looks_at_the_session_is_not_stored(
+    app: Flask, stored: Cache, template: str
+) -> None:
+    @app.get("/")
+    @stored.cached(60)
+    def index() -> str:
+        return render_template_string(template)
+
+    shown = text_of(log_in(app, "anna"))
+    assert shown in ("anna", "in", "user")
+    assert text_of(app.test_client()) == ""
+    assert reasons(stored, app, "index") == {"session": 2}
 
 
 def test_watching_is_no_looking(app: Flask, stored: Cache, calls: Calls) -> None:
