@@ -63,6 +63,8 @@ class Backend:
     def _refused(self, key: Any, reason: str | None) -> None:
         if reason is not None and reason.startswith("uncodable"):
             _log.warning("%r is not kept: %s", key, reason)
+        elif reason == "too-large":
+            _log.warning("%r is not kept: it is larger than CACHE_MAX_VALUE allows", key)
 
     def get(self, key: Any) -> Any:
         """The value, or None."""

@@ -312,11 +312,18 @@ class Cache(Decorating):
 
     def _warn_uncodable(self, decorated: Decorated, reason: str) -> None:
         """Says once what keeps a function from being cached at all."""
-        if not reason.startswith(("uncodable", "unkeyable", "stream")):
+        if not reason.startswith(("uncodable", "unkeyable", "stream", "too-large")):
             return
         warning = f"{decorated.name}: {reason}"
-        if warning not in self._warned:
-            self._warned.add(warning)
+        if warning in self._warned:
+            return
+        self._warned.add(warning)
+        if reason == "too-large":
+            self._log.warning(
+                "an answer of %s is larger than CACHE_MAX_VALUE allows, and is not stored",
+                decorated.name,
+            )
+        else:
             self._log.warning("%s is called each time: %s", decorated.name, reason)
 
     def _on_event(self, name: str, key: str | None, detail: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,29 @@ def test_what_redis_py_refuses_is_refused_at_the_start(scheme: str) -> None:
 def test_a_module_is_no_store() -> None:
     with pytest.raises(TypeError, match="CACHE_TYPE='simplecache' is a module"):
         CompatCache(Flask("shop"), config={"CACHE_TYPE": "simplecache"})
+
+
+def test_what_makes_no_store_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = types.ModuleType("makers")
+    module.nothing = lambda *_given: None
+    monkeypatch.setitem(sys.modules, "makers", module)
+    expected = "CACHE_TYPE='makers.nothing' made a NoneType, which is no back end"
+    assert expected in wrong(CompatCache, CACHE_TYPE="makers.nothing")
+    assert "NoneType is no back end" in wrong(Cache, CACHE_TYPE="makers.nothing")
+
+
+def test_a_value_that_is_too_large_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    config = {"CACHE_TYPE": "SimpleCache", "CACHE_MAX_VALUE": 1000}
+    cache = Cache(Flask("shop"), config=config)
+
+    @cache.memoize(60)
+    def report(number: int) -> str:
+        return "x" * 2000
+
+    assert not cache.set("picture", b"x" * 2000)
+    for number in (1, 2):
+        report(number)
+    picture, answer = (record.getMessage() for record in caplog.records)
+    assert picture == "'picture' is not kept: it is larger than CACHE_MAX_VALUE allows"
+    assert answer.startswith("an answer of ")
+    assert answer.endswith("report is larger than CACHE_MAX_VALUE allows, and is not stored")

@@ -118,6 +118,16 @@ def level_of_caller() -> int:
 
 
 def _call(found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]) -> Any:
+    backend = _made(found, name, app, config, kwargs)
+    if not callable(getattr(backend, "get", None)):
+        given, kind = config["CACHE_TYPE"], type(backend).__name__
+        raise ValueError(
+            f"CACHE_TYPE={given!r} made a {kind}, which is no back end (it has no get)"
+        )
+    return backend
+
+
+def _made(found: Any, name: str, app: Flask, config: dict[str, Any], kwargs: dict[str, Any]) -> Any:
     args = list(config["CACHE_ARGS"])
     if _is_native(found) or (inspect.isclass(found) and issubclass(found, backends.BaseCache)):
         return cast("Any", found).factory(app, config, args, kwargs)
