@@ -291,7 +291,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotACounter`](crate::ErrorKind::NotACounter) when the key holds something else, or
+    /// [`ErrorKind::NotACounter`] when the key holds something else, or
     /// when the store fails.
     pub async fn count(&self, key: &Key, delta: i64, policy: &Policy) -> Result<i64> {
         let now = self.0.clock.now();
