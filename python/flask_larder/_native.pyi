@@ -165,7 +165,7 @@ class CachedFunction:
         rule: _Rule,
         stats: FunctionStats,
         respond: Callable[[Any], Any],
-        watched: Sequence[tuple[dict[Any, Any], Any, Any]] = ...,
+        watched: Sequence[tuple[Any, Any, Any]] = ...,
     ) -> bool: ...
     def disarm(self) -> None: ...
 

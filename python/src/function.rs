@@ -138,8 +138,9 @@ impl CachedFunction {
     }
 
     /// Lets hits of `rule` in `engine` be answered without Python, for callers in the context of
-    /// `app`, and as long as what `watched` names is where it is: members of dicts, each with the very
-    /// object that is expected there. Answers whether that is possible: it is for a memory store.
+    /// `app`, and as long as what `watched` names is where it is: members of dicts and attributes of
+    /// classes, each with the very object that is expected there. Answers whether that is possible: it
+    /// is for a memory store.
     #[pyo3(signature = (engine, cache, app, rule, stats, respond, watched=Vec::new()))]
     #[expect(
         clippy::too_many_arguments,

@@ -45,8 +45,9 @@ pub(crate) enum Looked<'py> {
     Nothing,
 }
 
-/// A member of a dict: the dict, the key, and the very object that is expected there.
-pub(crate) type Watched = (Py<PyDict>, Py<PyAny>, Py<PyAny>);
+/// A member of a dict, or an attribute of a class: where it is, its key or its name, and the very object
+/// that is expected there.
+pub(crate) type Watched = (Py<PyAny>, Py<PyAny>, Py<PyAny>);
 
 /// How calls become keys.
 pub(crate) enum Rule {
@@ -103,8 +104,8 @@ impl Plan {
         visit.call(&self.cache)?;
         visit.call(&self.stats)?;
         visit.call(&self.respond)?;
-        for (dict, key, expected) in &self.watched {
-            visit.call(dict)?;
+        for (place, key, expected) in &self.watched {
+            visit.call(place)?;
             visit.call(key)?;
             visit.call(expected)?;
         }
@@ -170,8 +171,13 @@ impl Plan {
         if !here {
             return Ok(false);
         }
-        for (dict, key, expected) in &self.watched {
-            let found = dict.bind(py).get_item(key)?;
+        for (place, key, expected) in &self.watched {
+            let found = match place.bind(py).cast::<PyDict>() {
+                Ok(dict) => dict.get_item(key)?,
+                Err(_) => place
+                    .bind(py)
+                    .getattr_opt(key.bind(py).cast::<PyString>()?)?,
+            };
             if !found.is_some_and(|found| found.is(expected)) {
                 return Ok(false);
             }

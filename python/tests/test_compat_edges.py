@@ -13,6 +13,7 @@ from conftest import Calls, text_of
 from flask import Flask, make_response, render_template_string
 
 from flask_larder.compat import Cache, CachedResponse
+from flask_larder.compat.backends import SimpleCache
 from flask_larder.testing import HandClock
 
 pytest_plugins = ["compat_fixtures"]
@@ -153,3 +154,34 @@ def test_a_fragment_without_an_end_on_redis(
         for _ in range(3):
             assert render_template_string("{% cache -1, 'f' %}{{ calls() }}{% endcache %}") == "1"
             clock.advance(1e6)
+
+
+@pytest.mark.parametrize("of", ["cache", "store"])
+def test_a_method_replaced_on_a_class_sees_the_calls_of_what_was_used(
+    app: Flask, compat: Cache, calls: Calls, of: str
+) -> None:
+    with app.app_context():
+        kind = type(compat) if of == "cache" else type(compat.cache)
+        count, page = compat.memoize()(lambda: calls()), compat.cached(key_prefix="p")(calls)
+        for _ in range(3):
+            assert [count(), page()] == [1, 2]
+            with mock.patch.object(kind, "get", return_value="patched"):
+                assert [count(), page()] == ["patched"] * 2
+
+
+@pytest.mark.parametrize("registry", ["ours", "a dict"])
+def test_a_method_replaced_on_a_store_that_was_exchanged(
+    app: Flask, compat: Cache, calls: Calls, registry: str
+) -> None:
+    store = SimpleCache()
+    count = compat.memoize()(lambda: calls())
+    with app.app_context():
+        assert [count() for _ in range(3)] == [1, 1, 1]
+        if registry == "ours":
+            app.extensions["cache"][compat] = store
+        else:
+            app.extensions["cache"] = {compat: store}
+        assert [count() for _ in range(3)] == [2, 2, 2]
+        with mock.patch.object(store, "get", return_value="patched"):
+            assert count() == "patched"
+        assert count() == 2

@@ -19,6 +19,7 @@ from ..decorated import Decorated
 from ..responses import responder
 from ..steps import run
 from .backends.rediscache import RedisCache
+from .backends.simplecache import SimpleCache
 from .gates import OwnGate
 
 if TYPE_CHECKING:
@@ -95,14 +96,17 @@ class Quick(Decorated):
         quick = (engine.engine, app)
         if self._quick == quick or self.asks_on_hits():
             return
+        backend = cache.cache
+        if isinstance(backend, SimpleCache):
+            # It may have been put in the place of the one that was built.
+            backend.watch(cache._disarm)
         # Whoever changes something from here on finds this function armed, and disarms it; what was
         # changed before is seen here.
-        changes = cache._changes
+        changes, watched = cache._changes, _watched(cache, app)
         here = not cache._is_classic() and cache._engine() is engine.engine
         if not here or cache.app.debug or not cache._may_arm(app):
             return
         rule, respond = self.native_rule() or self.key, responder(app)
-        watched = _watched(cache, app)
         self._native.arm(engine.engine, cache, app, rule, self.stats, respond, watched)
         self._quick = quick
         if cache._changes != changes:
@@ -114,14 +118,17 @@ class Quick(Decorated):
             self._native.disarm()
 
 
-def _watched(cache: Cache, app: Any) -> list[tuple[dict[Any, Any], Any, Any]]:
-    """What nobody tells of when it is exchanged, with what is there now: the store, and debug."""
+def _watched(cache: Cache, app: Any) -> list[tuple[Any, Any, Any]]:
+    """What nobody tells of when it is exchanged, with what is there now: the store, debug, and the
+    methods of the classes that a hit goes through."""
     registry = app.extensions["cache"]
     apps = [app] if app is cache.app else [app, cache.app]
+    kinds: list[Any] = [type(cache), type(registry[cache])]
     return [
         (app.extensions, "cache", registry),
         (registry, cache, registry[cache]),
         *((each.config, "DEBUG", each.config["DEBUG"]) for each in apps),
+        *((kind, "get", kind.get) for kind in kinds),
     ]
 
 

@@ -103,8 +103,10 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
     # Whoever watches learns that a method of this very object was replaced.
 
     def watch(self, listener: Callable[[], None]) -> None:
-        """Calls `listener`, a method, as long as its object lives."""
-        self._listeners.append(weakref.WeakMethod(listener))
+        """Calls `listener`, a method, as long as its object lives; given again it is called once."""
+        heard = weakref.WeakMethod(listener)
+        if heard not in self._listeners:
+            self._listeners.append(heard)
 
     def _tell(self, name: str) -> None:
         if name in METHODS:
