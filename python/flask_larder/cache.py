@@ -304,6 +304,10 @@ class Cache(Decorating):
         self._outcomes.miss(decorated, key, outcome)
         note(decorated, key, outcome[0] == "stored", outcome[1] or outcome[0])
 
+    def _note_unless(self, decorated: Decorated) -> None:
+        decorated.stats.count_pass("bypass")
+        note(decorated, None, False, "bypass")
+
     def _note_pass(self, decorated: Decorated, reason: str) -> None:
         decorated.stats.count_pass(reason)
         self._warn_uncodable(decorated, reason)

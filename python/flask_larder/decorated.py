@@ -210,7 +210,7 @@ class Decorated:
         """How a call is answered; `made_key` gives its key, or its error, where that was made."""
         unless = self.options.unless
         if unless is not None and unless(self.function, *args, **kwargs) is True:
-            self.stats.count_pass("bypass")
+            self.cache._note_unless(self)
             return (yield Load(args, kwargs))
         started = perf_counter()
         try:

@@ -21,8 +21,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from . import _native
+from . import _native, durations
 from .decorated import DECORATED, Decorated
+from .durations import Duration
 from .steps import Load, Steps
 
 __all__ = [
@@ -63,9 +64,10 @@ class HandClock:
         """The time, in seconds since the epoch."""
         return self.seconds
 
-    def advance(self, seconds: float) -> None:
-        """Moves the time on, and wakes those whose wait is over."""
-        self.seconds += seconds
+    def advance(self, seconds: Duration) -> None:
+        """Moves the time on by seconds, a timedelta or text such as "5m", and wakes those whose wait
+        is over."""
+        self.seconds += durations.seconds(seconds, "seconds")
         _native.clock_moved()
 
 

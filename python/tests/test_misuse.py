@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flask.views import MethodView
 
 from flask_larder import Cache
 from flask_larder.compat import Cache as CompatCache
+from flask_larder.testing import HandClock
 
 
 @pytest.fixture(params=[Cache, CompatCache], ids=["safe", "compat"])
@@ -182,6 +184,24 @@ def test_a_cache_in_a_strange_application_says_which(kind: Any) -> None:
         cache.get("products")
     assert caught.value.args == (cache,)
     assert str(caught.value).startswith("no store of this cache in the application 'office'")
+
+
+def test_warming_past_unless_says_so(either: Any) -> None:
+    @either.memoize(60, unless=lambda: True)
+    def price(product: str) -> str:
+        return product
+
+    warmed = either.warm(price, "saw")
+    assert (warmed.stored, warmed.reason) == (False, "bypass")
+
+
+def test_a_clock_is_moved_by_any_duration() -> None:
+    clock = HandClock(100)
+    clock.advance("5m")
+    clock.advance(timedelta(seconds=2))
+    assert clock.now == 402
+    with pytest.raises(ValueError, match="'soon' is no duration"):
+        clock.advance("soon")
 
 
 def test_transactions_are_watched_without_greenlet(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_why_nothing_was_stored(app: Flask, cache: Cache, caplog: pytest.LogCapt
         reasons[str(status)] = cache.warm(view, status=status).reason
     assert reasons == {
         "in_session": "session",
-        "<lambda>": "not loaded: status 200",
+        "<lambda>": "bypass",
         "403": "status: 403",
         "404": "status: 404",
         "500": "not loaded: status 500",
