@@ -185,3 +185,16 @@ def test_a_method_replaced_on_a_store_that_was_exchanged(
         with mock.patch.object(store, "get", return_value="patched"):
             assert count() == "patched"
         assert count() == 2
+
+
+def test_counters_that_are_no_whole_numbers(app: Flask, compat: Cache) -> None:
+    with app.app_context():
+        store = compat.cache
+        compat.set("half", 1.5)
+        assert (store.inc("half"), compat.get("half"), store.dec("half", 2)) == (2.5, 2.5, 0.5)
+        assert (store.inc("new", 0.5), store.inc("new")) == (0.5, 1.5)
+        compat.set("none", None)
+        assert store.inc("none") == 1
+        compat.set("text", "x")
+        with pytest.raises(TypeError):
+            store.inc("text")

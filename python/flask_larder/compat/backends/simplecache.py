@@ -10,6 +10,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -217,7 +218,9 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
     def inc(self, key: Any, delta: int = 1) -> int | None:
         """Adds to a counter in one step. Answers its new value."""
         if not self.coded and not self._has_own("get", "set"):
-            return super().inc(key, delta)
+            # What is no whole number is added to as Python adds, which cachelib leaves it to.
+            with suppress(TypeError):
+                return super().inc(key, delta)
         with self._counting:
             value = (self.get(key) or 0) + delta
             return value if self.set(key, value) else None
