@@ -45,7 +45,6 @@ mod answer;
 mod builder;
 mod found;
 mod layout;
-mod orders;
 mod scripts;
 mod stats;
 mod store;

@@ -35,6 +35,7 @@ pub use any::AnyStore;
 pub use keyed::{KeyValue, Keyed, KeyedBuilder};
 pub use memory::{Memory, MemoryBuilder};
 pub use null::Null;
+pub use orders::Orders;
 pub use pattern::{Pattern, Token};
 
 /// What a read found.

@@ -11,19 +11,37 @@ use crate::key::Key;
 ///
 /// Nobody waits for a lock here, because a fork may have left it closed for ever: what cannot be
 /// remembered at once is not remembered.
+///
+/// ```
+/// use larder_core::store::Orders;
+/// use larder_core::{Key, Kind};
+///
+/// let orders = Orders::new();
+/// let key = Key::new(Kind::User, "k");
+/// assert!(orders.claim(&key, 2));
+/// assert!(!orders.claim(&key, 1), "it started earlier");
+/// ```
 #[derive(Debug)]
-pub(super) struct Orders([Mutex<HashMap<u128, u64>>; 16]);
+pub struct Orders([Mutex<HashMap<u128, u64>>; 16]);
 
 /// Keys remembered in each part; when it is full, it starts anew.
 const REMEMBERED: usize = 1024;
 
+impl Default for Orders {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Orders {
-    pub(super) fn new() -> Self {
+    /// No load is remembered yet.
+    pub fn new() -> Self {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// Whether no later load has stored this key. Then this one counts as the latest.
-    pub(super) fn claim(&self, key: &Key, order: u64) -> bool {
+    /// Whether no load with a higher number has stored this key. Then this one counts as the latest.
+    /// The number 0 is that of a load whose start nobody knows, and is always let through.
+    pub fn claim(&self, key: &Key, order: u64) -> bool {
         if order == 0 {
             return true;
         }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_core::codec::Codec;
-use larder_core::store::{Listed, Mode, Put, Reading, Removal};
+use larder_core::store::{Listed, Mode, Orders, Put, Reading, Removal};
 use larder_core::{Clock, Entry, Fence, Key, Kind, Meta, Result, Store, Tag, Value};
 use redis::Value as Answer;
 
@@ -23,7 +23,6 @@ use crate::answer;
 use crate::builder::RedisBuilder;
 use crate::found::Scribe;
 use crate::layout::{Layout, Record};
-use crate::orders::Orders;
 use crate::scripts::{Called, Lua, Scripts, is_unknown};
 use crate::stats::Unreadables;
 use crate::transport::{Blocking, Deadline, Request, Transport};
