@@ -107,7 +107,13 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         chain: impl FnOnce() -> Chain + Send,
     ) -> Lookup<V, S> {
         let landed = self.0.flights.landed(key);
-        let mut reading = match self.read(key, policy).await {
+        // In a box, and written out here: a hit is to carry about nothing that it does not need.
+        if !self.0.owed.is_empty()
+            && let Err(error) = Box::pin(self.ready()).await
+        {
+            return Lookup::Pass(self.store_failed(&error));
+        }
+        let mut reading = match self.0.store.get(key, &policy.tags).await {
             Ok(reading) => reading,
             Err(error) => return Lookup::Pass(self.store_failed(&error)),
         };
