@@ -55,19 +55,6 @@ class Registry(dict["Cache", Any]):
         cache._disarm()
 
 
-class NotThere(KeyError):
-    """A cache that was asked in an application that it was not initialised for."""
-
-    def __init__(self, cache: Cache, app: Any) -> None:
-        super().__init__(cache)
-        self._app_name = app.name
-
-    def __str__(self) -> str:
-        return (
-            f"no store of this cache in the application {self._app_name!r} (call init_app with it)"
-        )
-
-
 class Cache(Decorating):
     """A cache for Flask applications.
 
@@ -221,7 +208,12 @@ class Cache(Decorating):
         try:
             return app.extensions["cache"][self]
         except KeyError:
-            raise NotThere(self, app) from None
+            # Flask-Caching's error, by its very type; what to do about it stands below it.
+            error = KeyError(self)
+            error.add_note(
+                f"no store of this cache in the application {app.name!r} (call init_app with it)"
+            )
+            raise error from None
 
     def _engine(self) -> Engine:
         return cast("Engine", self.cache.engine)

@@ -183,7 +183,9 @@ def test_a_cache_in_a_strange_application_says_which(kind: Any) -> None:
     with Flask("office").app_context(), pytest.raises(KeyError) as caught:
         cache.get("products")
     assert caught.value.args == (cache,)
-    assert str(caught.value).startswith("no store of this cache in the application 'office'")
+    assert caught.value.__notes__ == [
+        "no store of this cache in the application 'office' (call init_app with it)"
+    ]
 
 
 def test_warming_past_unless_says_so(either: Any) -> None:
