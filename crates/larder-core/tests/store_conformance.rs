@@ -5,7 +5,7 @@ use std::sync::Arc;
 use larder_core::store::{AnyStore, Memory};
 use larder_core::{Clock, Value};
 use larder_testkit::conformance::{Suite, foreign_code_runs_outside_locks};
-use larder_testkit::{FailingStore, SlowStore, store_conformance};
+use larder_testkit::{FailingStore, LeasingStore, SlowStore, lease_conformance, store_conformance};
 
 fn memory<V: Value>(clock: Arc<dyn Clock>) -> Memory<V> {
     let memory = Memory::builder().clock(clock).build();
@@ -51,6 +51,16 @@ mod wrapped {
 
     store_conformance!(Suite::new(
         |clock| FailingStore::new(SlowStore::new(memory(clock))),
+        |n| n
+    ));
+}
+
+mod shared_among_processes {
+    use super::*;
+
+    store_conformance!(Suite::new(|clock| LeasingStore::new(memory(clock)), |n| n));
+    lease_conformance!(Suite::new(
+        |clock| AnyStore::new(LeasingStore::new(memory::<u64>(clock))),
         |n| n
     ));
 }

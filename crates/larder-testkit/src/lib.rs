@@ -10,6 +10,7 @@
 //! - [`Gate`]: stops threads and tasks until it is opened;
 //! - [`CountingOrigin`]: something to be cached, slow and failing on demand, that counts its calls;
 //! - [`FailingStore`] and [`SlowStore`]: any store, failing or waiting on demand;
+//! - [`LeasingStore`]: any store, as processes share it;
 //! - [`Recorder`]: an observer that keeps what it was told.
 //!
 //! ```
@@ -36,6 +37,7 @@ mod clock;
 pub mod conformance;
 mod failing;
 mod gate;
+mod leasing;
 mod operation;
 mod origin;
 mod recorder;
@@ -44,6 +46,7 @@ mod slow;
 pub use clock::HandClock;
 pub use failing::FailingStore;
 pub use gate::{Gate, Passing};
+pub use leasing::LeasingStore;
 pub use operation::Operation;
 pub use origin::{Answer, CountingOrigin, Down};
 pub use recorder::{Recorded, Recorder};

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::flight::{Chain, Follow, Followed, Join, Landing, Lead};
 use crate::key::Key;
 use crate::policy::Policy;
-use crate::store::{Reading, Store};
+use crate::store::{Held, Reading, Store};
 use crate::time::{Clock, Timestamp};
 use crate::value::Value;
 
@@ -139,7 +139,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             Ok(reading) => {
                 self.observe(&Event::Miss(key));
                 let lead = self.0.flights.try_lead(key, &policy.tags);
-                Lookup::Miss(self.permit(key, policy, reading, lead))
+                Lookup::Miss(self.permit(key, policy, reading, lead.map(Leading::from)))
             }
         }
     }
@@ -149,7 +149,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     }
 
     /// Reads the store, and says what that is good for.
-    async fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Reason> {
+    pub(super) async fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Reason> {
         let landed = self.0.flights.landed(key);
         match self.read(key, policy).await {
             Ok(mut reading) => Ok(Found {
@@ -161,7 +161,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
     }
 
-    fn store_failed(&self, error: &Error) -> Reason {
+    pub(super) fn store_failed(&self, error: &Error) -> Reason {
         self.observe(&Event::StoreFailed(error));
         Reason::Store(error.to_string().into())
     }
@@ -183,7 +183,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         entry.map_or(Judged::Load, |entry| Judged::Serve(hit(entry, served)))
     }
 
-    fn serve(&self, key: &Key, hit: Hit<V>) -> Lookup<V, S> {
+    pub(super) fn serve(&self, key: &Key, hit: Hit<V>) -> Lookup<V, S> {
         self.observe(&match hit.served {
             Served::Fresh => Event::Hit(key),
             Served::Collapsed => Event::Collapsed(key),
@@ -206,18 +206,21 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
                 Entered::Serve(hit) => return self.serve(key, hit),
                 Entered::Alone => return self.alone(key, policy, found.reading),
                 Entered::Own => return Lookup::Pass(Reason::Recursive),
-                Entered::Lead(lead) if self.0.flights.landed(key) == found.landed => {
-                    return self.lead(key, policy, found.reading, lead);
+                Entered::Lead(lead) => {
+                    // 1. This caller read the store and missed. 2. Another leader stored and landed.
+                    // 3. This caller found no flight and leads. What it wants may be in the store now.
+                    let up_to_date = self.0.flights.landed(key) == found.landed;
+                    let known = up_to_date.then_some(found.reading);
+                    return self.take_lead(key, policy, known, (lead, deadline)).await;
                 }
-                // 1. This caller read the store and missed. 2. Another leader stored and landed.
-                // 3. This caller found no flight and leads. What it wants may be in the store by now.
-                Entered::Lead(lead) => return self.look_and_lead(key, policy, lead).await,
                 Entered::Follow(follow) => self.wait(follow, deadline).await,
             };
             match self.landed(key, &found.reading.fence, wait) {
                 Waited::Answer(lookup) => return lookup,
                 Waited::Alone => return self.alone(key, policy, found.reading),
-                Waited::Lead(lead) => return self.look_and_lead(key, policy, lead).await,
+                Waited::Lead(lead) => {
+                    return self.take_lead(key, policy, None, (lead, deadline)).await;
+                }
                 Waited::Look => match self.look(key, policy).await {
                     Ok(look) => found = look.after_wait(),
                     Err(reason) => return Lookup::Pass(reason),
@@ -245,27 +248,50 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
     }
 
-    /// Looks again before loading. The lead is kept meanwhile: nobody else can land the same key.
-    async fn look_and_lead(
+    /// Loads for all who ask in this process; and for those of other processes, where the store is
+    /// shared with them. `known` is what the store has, unless that may have changed.
+    async fn take_lead(
         &self,
         key: &Key,
         policy: &Policy,
-        lead: Lead<Shared<V>>,
+        known: Option<Reading<V>>,
+        (lead, deadline): (Lead<Shared<V>>, Timestamp),
+    ) -> Lookup<V, S> {
+        if self.0.store.leases() {
+            return Box::pin(self.lead_for_all(key, policy, known, (lead, deadline))).await;
+        }
+        match known {
+            Some(reading) => self.lead(key, policy, reading, lead.into()),
+            None => self.look_and_lead(key, policy, lead.into()).await,
+        }
+    }
+
+    /// Looks again before loading. The lead is kept meanwhile: nobody else can land the same key.
+    pub(super) async fn look_and_lead(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        leading: Leading<V>,
     ) -> Lookup<V, S> {
         let found = match self.look(key, policy).await {
             Ok(found) => found.after_wait(),
             Err(reason) => return Lookup::Pass(reason),
         };
-        let Judged::Serve(hit) = found.judged else {
-            return self.lead(key, policy, found.reading, lead);
-        };
+        match found.judged {
+            Judged::Serve(hit) => self.share(key, hit, leading.lead),
+            _ => self.lead(key, policy, found.reading, leading),
+        }
+    }
+
+    /// Hands a hit to this caller and to all who follow it.
+    pub(super) fn share(&self, key: &Key, hit: Hit<V>, lead: Lead<Shared<V>>) -> Lookup<V, S> {
         let shared = Shared::Value(Arc::clone(&hit.entry), hit.served);
         lead.land(Landing::Shared(shared));
         self.serve(key, hit)
     }
 
     /// Looks again, and loads beside the leader, after having waited for it in vain.
-    async fn look_and_load(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
+    pub(super) async fn look_and_load(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
         match self.look(key, policy).await.map(Found::after_wait) {
             Err(reason) => Lookup::Pass(reason),
             Ok(found) => match found.judged {
@@ -282,68 +308,66 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
 
     /// The answer for a leader: the stored value and a permit while it may be served stale, else a
     /// permit.
-    fn lead(
+    pub(super) fn lead(
         &self,
         key: &Key,
         policy: &Policy,
         reading: Reading<V>,
-        lead: Lead<Shared<V>>,
+        leading: Leading<V>,
     ) -> Lookup<V, S> {
-        let at = self.0.clock.now();
-        let stale = reading.entry.clone();
-        let permit = self.permit(key, policy, reading, Some(lead));
+        let stale = self.stale(&reading);
+        let permit = self.permit(key, policy, reading, Some(leading));
         match stale {
-            Some(entry) if entry.meta.freshness(at) == Freshness::Stale => {
+            Some(hit) => {
                 self.observe(&Event::StaleHit(key));
-                Lookup::Stale(
-                    Hit {
-                        entry,
-                        served: Served::Stale,
-                        at,
-                    },
-                    permit,
-                )
+                Lookup::Stale(hit, permit)
             }
-            _ => {
+            None => {
                 self.observe(&Event::Miss(key));
                 Lookup::Miss(permit)
             }
         }
     }
 
+    /// What was read, if it may be served while it is refreshed.
+    pub(super) fn stale(&self, reading: &Reading<V>) -> Option<Hit<V>> {
+        let at = self.0.clock.now();
+        let entry = reading.entry.clone()?;
+        let is_stale = entry.meta.freshness(at) == Freshness::Stale;
+        let served = Served::Stale;
+        is_stale.then_some(Hit { entry, served, at })
+    }
+
     /// The answer for a caller that loads without anyone waiting for it.
-    fn alone(&self, key: &Key, policy: &Policy, reading: Reading<V>) -> Lookup<V, S> {
+    pub(super) fn alone(&self, key: &Key, policy: &Policy, reading: Reading<V>) -> Lookup<V, S> {
         self.observe(&Event::Miss(key));
         Lookup::Miss(self.permit(key, policy, reading, None))
     }
 
-    fn permit(
+    pub(super) fn permit(
         &self,
         key: &Key,
         policy: &Policy,
         reading: Reading<V>,
-        lead: Option<Lead<Shared<V>>>,
+        leading: Option<Leading<V>>,
     ) -> Permit<V, S> {
         let now = self.0.clock.now();
         let spare = reading
             .entry
             .filter(|entry| entry.meta.freshness(now) != Freshness::Expired);
-        Permit::new(self.clone(), key.clone(), reading.fence, lead)
+        Permit::new(self.clone(), key.clone(), reading.fence, leading)
             .with_spare(spare, policy.throttle)
     }
 
-    /// Waits for the end of a flight; `None` when the deadline comes first.
-    async fn wait(
-        &self,
-        follow: Follow<Shared<V>>,
-        deadline: Timestamp,
-    ) -> Option<Followed<Shared<V>>> {
+    /// Waits for the end of a flight, or of another process' load; `None` when the deadline comes
+    /// first.
+    pub(super) async fn wait<F: Future>(&self, end: F, deadline: Timestamp) -> Option<F::Output> {
         let clock = &self.0.clock;
-        let mut follow = pin!(follow);
+        let mut end = pin!(end);
         let mut alarm = Alarm { clock, id: None };
         poll_fn(|cx| {
-            if let Poll::Ready(followed) = follow.as_mut().poll(cx) {
-                return Poll::Ready(Some(followed));
+            if let Poll::Ready(output) = end.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
             }
             if clock.now() >= deadline {
                 return Poll::Ready(None);
@@ -376,16 +400,29 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     }
 }
 
+/// The lead of a load in this process, and the right to it among all.
+pub(super) struct Leading<V: Value> {
+    /// Given up first, so that whoever leads next in this process can have it.
+    pub(super) held: Option<Held>,
+    pub(super) lead: Lead<Shared<V>>,
+}
+
+impl<V: Value> From<Lead<Shared<V>>> for Leading<V> {
+    fn from(lead: Lead<Shared<V>>) -> Self {
+        Self { held: None, lead }
+    }
+}
+
 /// What a look at the store found, and how many flights had landed by then.
-struct Found<V> {
-    reading: Reading<V>,
-    judged: Judged<V>,
+pub(super) struct Found<V> {
+    pub(super) reading: Reading<V>,
+    pub(super) judged: Judged<V>,
     landed: u64,
 }
 
 impl<V> Found<V> {
     /// The same for a caller who has waited for somebody else's load: what is fresh is its result.
-    fn after_wait(mut self) -> Self {
+    pub(super) fn after_wait(mut self) -> Self {
         if let Judged::Serve(hit) = &mut self.judged
             && hit.served == Served::Fresh
         {
@@ -396,7 +433,7 @@ impl<V> Found<V> {
 }
 
 /// What the stored entry is good for.
-enum Judged<V> {
+pub(super) enum Judged<V> {
     Serve(Hit<V>),
     Refresh(Hit<V>),
     Load,

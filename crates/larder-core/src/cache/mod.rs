@@ -5,6 +5,7 @@
 
 mod at_once;
 mod event;
+mod leased;
 mod lookup;
 mod overtaken;
 mod owed;

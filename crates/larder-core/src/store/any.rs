@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Listed, Memory, Mode, Put, Reading, Removal, Size, Store};
+use super::{Lease, Listed, Memory, Mode, Put, Reading, Removal, Size, Store};
 use crate::entry::{Entry, Meta};
 use crate::error::Result;
 use crate::key::{Key, Kind};
@@ -69,6 +69,10 @@ trait DynStore<V: Value>: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn may_wait(&self) -> bool;
     fn may_block(&self) -> bool;
+    fn keeps_at_hand(&self) -> bool;
+    fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>>;
+    fn leases(&self) -> bool;
+    fn lease<'a>(&'a self, key: &'a Key) -> Boxed<'a, Lease>;
     fn get<'a>(&'a self, key: &'a Key, tags: &'a [Tag]) -> Boxed<'a, Reading<V>>;
     fn peek<'a>(&'a self, key: &'a Key) -> Boxed<'a, Option<Arc<Entry<V>>>>;
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, Vec<Reading<V>>>;
@@ -93,6 +97,22 @@ impl<V: Value, S: Store<V>> DynStore<V> for S {
 
     fn may_block(&self) -> bool {
         Store::may_block(self)
+    }
+
+    fn keeps_at_hand(&self) -> bool {
+        Store::keeps_at_hand(self)
+    }
+
+    fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        Store::at_hand(self, key)
+    }
+
+    fn leases(&self) -> bool {
+        Store::leases(self)
+    }
+
+    fn lease<'a>(&'a self, key: &'a Key) -> Boxed<'a, Lease> {
+        Box::pin(Store::lease(self, key))
     }
 
     fn get<'a>(&'a self, key: &'a Key, tags: &'a [Tag]) -> Boxed<'a, Reading<V>> {
@@ -151,25 +171,45 @@ macro_rules! inside {
 }
 
 macro_rules! inside_now {
-    ($store:expr, $method:ident) => {
+    ($store:expr, $method:ident($($argument:expr),*)) => {
         match &$store.0 {
-            Choice::Memory(memory) => Store::$method(memory),
-            Choice::Boxed(store) => store.$method(),
+            Choice::Memory(memory) => Store::<V>::$method(memory, $($argument),*),
+            Choice::Boxed(store) => store.$method($($argument),*),
         }
     };
 }
 
 impl<V: Value> Store<V> for AnyStore<V> {
     fn name(&self) -> &'static str {
-        inside_now!(self, name)
+        inside_now!(self, name())
     }
 
     fn may_wait(&self) -> bool {
-        inside_now!(self, may_wait)
+        inside_now!(self, may_wait())
     }
 
     fn may_block(&self) -> bool {
-        inside_now!(self, may_block)
+        inside_now!(self, may_block())
+    }
+
+    fn keeps_at_hand(&self) -> bool {
+        inside_now!(self, keeps_at_hand())
+    }
+
+    #[inline]
+    fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        inside_now!(self, at_hand(key))
+    }
+
+    fn leases(&self) -> bool {
+        inside_now!(self, leases())
+    }
+
+    async fn lease(&self, key: &Key) -> Result<Lease> {
+        match &self.0 {
+            Choice::Memory(memory) => Store::<V>::lease(memory, key).await,
+            Choice::Boxed(store) => store.lease(key).await,
+        }
     }
 
     async fn get(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>> {
@@ -209,10 +249,10 @@ impl<V: Value> Store<V> for AnyStore<V> {
     }
 
     fn size(&self) -> Size {
-        inside_now!(self, size)
+        inside_now!(self, size())
     }
 
     fn max_weight(&self) -> usize {
-        inside_now!(self, max_weight)
+        inside_now!(self, max_weight())
     }
 }

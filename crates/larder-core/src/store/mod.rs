@@ -14,6 +14,7 @@
 
 mod any;
 mod keyed;
+mod lease;
 mod memory;
 mod null;
 mod orders;
@@ -33,6 +34,7 @@ use crate::value::Value;
 
 pub use any::AnyStore;
 pub use keyed::{KeyValue, Keyed, KeyedBuilder};
+pub use lease::{Held, Hold, Lease, Over};
 pub use memory::{Memory, MemoryBuilder};
 pub use null::Null;
 pub use orders::Orders;
@@ -141,6 +143,34 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
     /// Whether an operation may block the thread that polls it on I/O.
     fn may_block(&self) -> bool {
         false
+    }
+
+    /// Whether this process keeps entries of its own that [`at_hand`](Self::at_hand) may answer with.
+    fn keeps_at_hand(&self) -> bool {
+        false
+    }
+
+    /// The valid entry of exactly this key, if this process has it at hand: as good as a read at this
+    /// moment, without I/O and for next to nothing. `None` says nothing. The entry may have expired.
+    fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        let _ = key;
+        None
+    }
+
+    /// Whether several processes load through this store, so that who leads in one of them asks for a
+    /// [`lease`](Self::lease) before loading.
+    fn leases(&self) -> bool {
+        false
+    }
+
+    /// Asks for the right to load exactly this key among all processes that share the store. Asked for
+    /// once at a time by each cache of a process, so never by two threads of one cache for one key.
+    ///
+    /// A lease lasts until it is dropped, but at most as long as the process lives, with a server that
+    /// cannot see it die ten seconds longer.
+    fn lease(&self, key: &Key) -> impl Future<Output = Result<Lease>> + Send {
+        let _ = key;
+        async { Ok(Lease::Alone) }
     }
 
     /// Reads the entry of exactly this key, together with the fence for a load.

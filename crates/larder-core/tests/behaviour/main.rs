@@ -9,6 +9,7 @@ mod events;
 mod fences;
 mod owed;
 mod permits;
+mod processes;
 mod recursion;
 mod single_flight;
 mod stale;

@@ -28,6 +28,7 @@ mod counts;
 mod families;
 mod foreign;
 mod keys;
+mod leases;
 mod purges;
 mod threads;
 
@@ -43,6 +44,7 @@ pub use counts::*;
 pub use families::*;
 pub use foreign::{Reentrant, foreign_code_runs_outside_locks};
 pub use keys::*;
+pub use leases::*;
 pub use purges::*;
 pub use threads::*;
 

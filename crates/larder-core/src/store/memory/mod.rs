@@ -300,6 +300,15 @@ impl<V: Value> Store<V> for Memory<V> {
         "memory"
     }
 
+    fn keeps_at_hand(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        self.read(key)
+    }
+
     async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {
         // The fence comes first: a purge between the two reads then fences the load for nothing,
         // where the other order would let its result pass.
