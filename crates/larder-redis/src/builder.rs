@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use larder_core::codec::Envelope;
 use larder_core::{Clock, Error, ErrorKind, Key, Result, SystemClock};
+use larder_net::BreakerTimes;
 
 use crate::found::Scribe;
 use crate::layout::Layout;
 use crate::stats::{Listener, Tally};
 use crate::store::{Parts, Redis};
-use crate::transport::{Address, Blocking, BreakerTimes, Link, Transport};
+use crate::transport::{Address, Blocking, Link, Transport};
 
 /// What an answer may hold beyond the largest value: the envelope's head, keys and tags.
 const AROUND: usize = 1 << 20;

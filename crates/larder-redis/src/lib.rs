@@ -51,10 +51,9 @@ mod store;
 mod transport;
 
 pub use builder::RedisBuilder;
+pub use larder_net::{Admission, Breaker, BreakerTimes, Deadline, Place};
 pub use stats::Unreadables;
 pub use store::Redis;
 #[cfg(feature = "tokio")]
 pub use transport::Tokio;
-pub use transport::{
-    Address, Admission, Blocking, Breaker, BreakerTimes, Deadline, Link, Place, Request, Transport,
-};
+pub use transport::{Address, Blocking, Link, Request, Transport};

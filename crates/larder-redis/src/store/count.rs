@@ -4,12 +4,13 @@ use std::fmt;
 
 use larder_core::codec::Codec;
 use larder_core::{Entry, Error, ErrorKind, Key, Meta, Result, Value};
+use larder_net::Deadline;
 
 use super::Inner;
 use super::write::{Condition, Outcome, Write, contended};
 use crate::found::{Raw, Written, counts};
 use crate::layout::Record;
-use crate::transport::{Deadline, Transport};
+use crate::transport::Transport;
 
 /// What to write next: this count under these times, if the condition holds.
 struct Plan {

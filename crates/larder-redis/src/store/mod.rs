@@ -17,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use larder_core::codec::Codec;
 use larder_core::store::{Listed, Mode, Orders, Put, Reading, Removal};
 use larder_core::{Clock, Entry, Fence, Key, Kind, Meta, Result, Store, Tag, Value};
+use larder_net::Deadline;
 use redis::Value as Answer;
 
 use crate::answer;
@@ -25,7 +26,7 @@ use crate::found::Scribe;
 use crate::layout::{Layout, Record};
 use crate::scripts::{Called, Lua, Scripts, is_unknown};
 use crate::stats::Unreadables;
-use crate::transport::{Blocking, Deadline, Request, Transport};
+use crate::transport::{Blocking, Request, Transport};
 
 /// How long the mark of a removal or a bump is kept at least, in milliseconds: longer than any load.
 const MARK: u64 = 600_000;

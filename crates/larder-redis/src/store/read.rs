@@ -6,13 +6,14 @@ use std::sync::Arc;
 use larder_core::codec::Codec;
 use larder_core::store::Reading;
 use larder_core::{Entry, Key, Result, Tag, Value};
+use larder_net::Deadline;
 use redis::Pipeline;
 
 use super::Inner;
 use crate::answer;
 use crate::found::{Marks, Raw, counts, is_valid, mark};
 use crate::layout::{Layout, Record};
-use crate::transport::{Deadline, Request, Transport};
+use crate::transport::{Request, Transport};
 
 /// What one key's part of the answers holds.
 struct Part<V> {

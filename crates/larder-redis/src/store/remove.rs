@@ -4,13 +4,14 @@ use std::fmt;
 
 use larder_core::codec::Codec;
 use larder_core::{Entry, Key, Result, Tag, Value};
+use larder_net::Deadline;
 use redis::{Pipeline, Value as Answer};
 
 use super::{Inner, MARK};
 use crate::answer;
 use crate::found::{Marks, Raw, is_valid};
 use crate::layout::Layout;
-use crate::transport::{Deadline, Request, Transport};
+use crate::transport::{Request, Transport};
 
 /// Values up to this length come back when they are removed, to see whether they could still be
 /// used. What is longer counts as usable.

@@ -5,13 +5,14 @@ use std::fmt;
 use larder_core::codec::Codec;
 use larder_core::store::{Mode, Put};
 use larder_core::{Entry, Error, ErrorKind, Fence, Key, Meta, Result, Timestamp, Value};
+use larder_net::Deadline;
 use redis::{Pipeline, Value as Answer};
 
 use super::{Inner, MARK};
 use crate::answer;
 use crate::found::{Marks, Raw, Written, is_valid};
 use crate::layout::{Layout, Record};
-use crate::transport::{Deadline, Request, Transport};
+use crate::transport::{Request, Transport};
 
 /// What has to be there for a write to happen.
 pub(super) enum Condition {

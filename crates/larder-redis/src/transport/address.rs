@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use larder_core::{Error, ErrorKind, Result};
+use larder_net::Place;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -30,20 +31,6 @@ pub struct Address {
     pub password: Option<String>,
     /// The number of the database.
     pub db: u32,
-}
-
-/// How a server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Over TCP.
-    Tcp {
-        /// A name or an IP address, without brackets.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// Over a unix socket at this path.
-    Unix(PathBuf),
 }
 
 impl Address {
@@ -181,7 +168,9 @@ impl fmt::Debug for Address {
 mod tests {
     use larder_core::ErrorKind;
 
-    use super::{Address, Place};
+    use larder_net::Place;
+
+    use super::Address;
 
     #[test]
     fn urls_say_place_credentials_and_database() {

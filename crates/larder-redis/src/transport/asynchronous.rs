@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
 use larder_core::Result;
+use larder_net::{Admission, Breaker, Deadline, Place};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, RedisError, Value};
 use tokio::net::{TcpStream, UnixStream};
@@ -13,9 +14,6 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
-use super::address::Place;
-use super::breaker::{Admission, Breaker};
-use super::deadline::Deadline;
 use super::{Link, Request, Transport};
 
 /// The transport for tasks that run on tokio. Cheap to clone; all clones share one connection, on

@@ -7,15 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use larder_core::Result;
+use larder_net::{Admission, Breaker, Deadline, Place, Pool, Socket, resolve};
 use redis::{Pipeline, Value};
 
-use super::address::Place;
-use super::breaker::{Admission, Breaker};
-use super::deadline::Deadline;
-use super::pool::Pool;
 use super::reply::{self, Scanner};
-use super::socket::Socket;
-use super::{Limits, Link, Request, Transport, refusal, resolve};
+use super::{Limits, Link, Request, Transport, refusal};
 
 /// The transport for threads. Cheap to clone; all clones share their connections.
 ///
@@ -199,9 +195,7 @@ impl Inner {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         let socket = match &self.link.address.place {
             Place::Unix(path) => Socket::unix(path, deadline)?,
-            Place::Tcp { host, port } => {
-                Socket::tcp(&resolve::resolve(host, *port, deadline)?, deadline)?
-            }
+            Place::Tcp { host, port } => Socket::tcp(&resolve(host, *port, deadline)?, deadline)?,
         };
         let mut connection = Connection {
             socket,

@@ -8,12 +8,7 @@ pub(crate) mod address;
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod blocking;
-mod breaker;
-mod deadline;
-mod pool;
 mod reply;
-mod resolve;
-mod socket;
 
 use std::fmt;
 use std::future::Future;
@@ -22,14 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{Clock, Error, ErrorKind, Result};
+use larder_net::{Breaker, BreakerTimes, Deadline};
 use redis::{Pipeline, Value};
 
-pub use address::{Address, Place};
+pub use address::Address;
 #[cfg(feature = "tokio")]
 pub use asynchronous::Tokio;
 pub use blocking::Blocking;
-pub use breaker::{Admission, Breaker, BreakerTimes};
-pub use deadline::Deadline;
 pub(crate) use reply::Limits;
 
 /// Commands that go out together and are answered together.

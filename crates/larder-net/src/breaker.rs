@@ -122,12 +122,12 @@ impl Breaker {
     }
 
     /// The server took a connection. Does not close an open breaker.
-    pub(crate) fn proved(&self) {
+    pub fn proved(&self) {
         self.answered.store(1, Ordering::Release);
     }
 
     /// A connection broke that had worked: the server may be gone, or may have started anew.
-    pub(crate) fn doubt(&self) {
+    pub fn doubt(&self) {
         self.answered.store(0, Ordering::Release);
     }
 

@@ -7,11 +7,28 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Protocol, SockAddr, Socket as Raw, Type};
 
-use super::deadline::Deadline;
+use crate::Deadline;
 
 /// A connected socket that never blocks; waiting is done by `poll`, up to the deadline.
+///
+/// ```
+/// use std::io::Write;
+/// use std::net::TcpListener;
+/// use std::time::Duration;
+///
+/// use larder_net::{Deadline, Socket};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let deadline = Deadline::after(Duration::from_secs(5));
+/// let mut socket = Socket::tcp(&[listener.local_addr()?], deadline)?;
+/// listener.accept()?.0.write_all(b"hello")?;
+/// let mut buffer = Vec::new();
+/// socket.receive(&mut buffer, 4096, deadline)?;
+/// assert_eq!(buffer, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Socket(Raw);
+pub struct Socket(Raw);
 
 fn timed_out() -> io::Error {
     ErrorKind::TimedOut.into()
@@ -19,7 +36,11 @@ fn timed_out() -> io::Error {
 
 impl Socket {
     /// Connects over TCP to the first of these addresses that takes the connection.
-    pub(crate) fn tcp(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Of the last address that was tried; [`ErrorKind::TimedOut`] past the deadline.
+    pub fn tcp(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<Self> {
         let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
         for address in addresses {
             let attempt = || {
@@ -40,7 +61,11 @@ impl Socket {
     }
 
     /// Connects to the unix socket at this path.
-    pub(crate) fn unix(path: &std::path::Path, deadline: Deadline) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; [`ErrorKind::TimedOut`] past the deadline.
+    pub fn unix(path: &std::path::Path, deadline: Deadline) -> io::Result<Self> {
         let raw = Raw::new(Domain::UNIX, Type::STREAM, None)?;
         Self::connect(raw, &SockAddr::unix(path)?, deadline)
     }
@@ -52,7 +77,11 @@ impl Socket {
     }
 
     /// Sends all of `bytes`.
-    pub(crate) fn send(&mut self, mut bytes: &[u8], deadline: Deadline) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; [`ErrorKind::TimedOut`] past the deadline.
+    pub fn send(&mut self, mut bytes: &[u8], deadline: Deadline) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -64,7 +93,12 @@ impl Socket {
     }
 
     /// Appends what has come to `buffer`, at most `most` bytes; waits for at least one.
-    pub(crate) fn receive(
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnexpectedEof`] when the other side has hung up, [`ErrorKind::TimedOut`] past the
+    /// deadline, and those of the system.
+    pub fn receive(
         &mut self,
         buffer: &mut Vec<u8>,
         most: usize,
@@ -94,7 +128,7 @@ impl Socket {
 
     /// Whether the connection can be used again: the server has neither closed it nor said anything
     /// that nobody asked for.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         let looked = recv(
             &self.0,
             &mut [0_u8; 1],

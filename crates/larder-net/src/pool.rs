@@ -7,9 +7,19 @@ use std::time::{Duration, Instant};
 /// Keeps what can be used again, in as many shelves as keep threads from waiting for one another.
 ///
 /// A process forked while another thread held a shelf's lock inherits a lock that nobody will open.
-/// So nobody waits for a lock here: a shelf that stays locked is passed by.
+/// So nobody waits for a lock here: a shelf that stays locked is passed by. What a parent process has
+/// put here is not for its children.
+///
+/// ```
+/// use larder_net::Pool;
+///
+/// let pool = Pool::new(64);
+/// pool.put("a connection");
+/// assert_eq!(pool.take().map(|idle| idle.connection), Some("a connection"));
+/// assert!(pool.take().is_none());
+/// ```
 #[derive(Debug)]
-pub(crate) struct Pool<C> {
+pub struct Pool<C> {
     shelves: [Mutex<Shelf<C>>; SHELVES],
     /// How many connections each shelf holds at most.
     depth: usize,
@@ -28,21 +38,22 @@ struct Shelf<C> {
 
 /// A connection out of the pool.
 #[derive(Debug)]
-pub(crate) struct Idle<C> {
-    pub(crate) connection: C,
+pub struct Idle<C> {
+    /// The connection.
+    pub connection: C,
     since: Instant,
 }
 
 impl<C> Idle<C> {
     /// How long it has lain in the pool.
-    pub(crate) fn rested(&self) -> Duration {
+    pub fn rested(&self) -> Duration {
         self.since.elapsed()
     }
 }
 
 impl<C> Pool<C> {
     /// A pool that keeps at most about `most` connections.
-    pub(crate) fn new(most: usize) -> Self {
+    pub fn new(most: usize) -> Self {
         let shelf = || {
             Mutex::new(Shelf {
                 process: 0,
@@ -56,7 +67,7 @@ impl<C> Pool<C> {
     }
 
     /// The connection that was used last, if there is one of this process.
-    pub(crate) fn take(&self) -> Option<Idle<C>> {
+    pub fn take(&self) -> Option<Idle<C>> {
         // Most programs need a few connections only: the shelves are tried in one order.
         self.shelves
             .iter()
@@ -64,7 +75,7 @@ impl<C> Pool<C> {
     }
 
     /// Keeps a connection for later, or drops it when there are enough.
-    pub(crate) fn put(&self, connection: C) {
+    pub fn put(&self, connection: C) {
         let mut idle = Some(Idle {
             connection,
             since: Instant::now(),
@@ -82,7 +93,7 @@ impl<C> Pool<C> {
     }
 
     /// Drops all connections.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         for shelf in &self.shelves {
             drop(with(shelf, |shelf| std::mem::take(&mut shelf.idle)));
         }

@@ -5,11 +5,25 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 
-use super::deadline::Deadline;
+use crate::Deadline;
 
 /// The addresses of `host`, which is a name or an address. A lookup that is over after the deadline
 /// ends by itself, unheard.
-pub(crate) fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
+///
+/// # Errors
+///
+/// [`ErrorKind::TimedOut`] past the deadline, and what the system says of names that it does not know.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use larder_net::{Deadline, resolve};
+///
+/// let addresses = resolve("127.0.0.1", 11211, Deadline::after(Duration::from_secs(1)))?;
+/// assert_eq!(addresses[0].to_string(), "127.0.0.1:11211");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }

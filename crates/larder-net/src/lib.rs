@@ -1,0 +1,34 @@
+//! What Larder's stores on other machines have in common.
+//!
+//! A server may be away, frozen, slow by intent or by accident. These pieces keep it from holding up
+//! those who ask it: one [`Deadline`] for everything that an operation does, a [`Socket`] whose every
+//! step ends by it, names [resolved](resolve()) off the caller's thread, connections kept in a
+//! [`Pool`] that works after a fork, and a [`Breaker`] that leaves a server alone that failed.
+//!
+//! For authors of stores; those who use one find everything in its own crate.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use larder_core::SystemClock;
+//! use larder_net::{Admission, Breaker, BreakerTimes};
+//!
+//! let breaker = Breaker::new(SystemClock::new(), BreakerTimes::default());
+//! assert_eq!(breaker.admit(), Admission::Pass);
+//! breaker.failed();
+//! assert_eq!(breaker.admit(), Admission::Refuse);
+//! ```
+
+mod breaker;
+mod deadline;
+mod place;
+mod pool;
+mod resolve;
+mod socket;
+
+pub use breaker::{Admission, Breaker, BreakerTimes};
+pub use deadline::Deadline;
+pub use place::Place;
+pub use pool::{Idle, Pool};
+pub use resolve::resolve;
+pub use socket::Socket;
