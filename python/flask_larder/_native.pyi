@@ -65,7 +65,7 @@ class Engine:
         url: str,
         *,
         namespace: str,
-        secret: bytes | None = None,
+        packing: Packing,
         deadline: float | None = None,
         max_value: int,
         on_event: _OnEvent | None = None,
@@ -107,7 +107,7 @@ class RedisLink:
         cls,
         url: str,
         *,
-        secret: bytes | None = None,
+        packing: Packing,
         deadline: float | None = None,
         connections: int | None = None,
         max_value: int,
@@ -138,7 +138,7 @@ class ForeignStore:
         pairs: Any,
         *,
         namespace: str,
-        secret: bytes | None = None,
+        packing: Packing,
         max_value: int,
         on_event: _OnEvent | None = None,
     ) -> ForeignStore: ...
@@ -184,6 +184,14 @@ class Key:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class Packing:
+    """Under which secrets entries are sealed: the first one seals, any opens."""
+
+    def __new__(cls, secrets: Sequence[bytes] = ...) -> Packing: ...
+    @property
+    def seals(self) -> bool: ...
 
 @final
 class Policy:

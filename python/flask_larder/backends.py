@@ -15,6 +15,8 @@ from ._native import Engine, Policy
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .config import Secret
+
 __all__ = ["Backend", "NullCache", "RedisCache", "SimpleCache"]
 
 _log = logging.getLogger("flask_larder")
@@ -245,19 +247,21 @@ class RedisCache(Backend):
         *,
         url: str | None = None,
         username: str | None = None,
-        secret: str | bytes | None = None,
+        secret: Secret = None,
         deadline: object = None,
         max_value: int = 8 * 1024 * 1024,
         on_event: Any = None,
     ) -> None:
+        from . import config as settings
+
         if url is None:
             url = _redis_url(host, port, db, username, password)
         prefix = key_prefix() if callable(key_prefix) else key_prefix
-        _check_texts(prefix, secret)
+        _check_prefix(prefix)
         engine = Engine.redis(
             url,
             namespace=prefix or "flask_cache_",
-            secret=secret.encode() if isinstance(secret, str) else secret,
+            packing=settings.packed(secret),
             deadline=None if deadline is None else durations.span(deadline, "deadline"),
             max_value=max_value,
             on_event=on_event,
@@ -290,15 +294,12 @@ class RedisCache(Backend):
         return cls(*args, **{**kwargs, **given, **options})
 
 
-def _check_texts(prefix: object, secret: object) -> None:
+def _check_prefix(prefix: object) -> None:
     if prefix is not None and not isinstance(prefix, str):
         kind = type(prefix).__name__
         raise ValueError(f"key prefix {prefix!r} is {kind} (use a text)")
     if prefix is not None and any("\ud800" <= sign <= "\udfff" for sign in prefix):
         raise ValueError(f"key prefix {prefix!r} has a lone surrogate, which Redis cannot hold")
-    if secret is not None and not isinstance(secret, str | bytes):
-        # The value of a secret is in no message.
-        raise ValueError(f"CACHE_SECRET, or SECRET_KEY, is {type(secret).__name__} (use a text)")
 
 
 def _redis_url(host: object, port: object, db: object, user: str | None, key: object) -> str:

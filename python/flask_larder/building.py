@@ -73,7 +73,7 @@ def wrapping(config: Mapping[str, Any], on_event: Any) -> Wrapping:
     return Wrapping(
         key_prefix=str(prefix() if callable(prefix) else prefix or ""),
         default_timeout=config["CACHE_DEFAULT_TIMEOUT"],
-        secret=config["CACHE_SECRET"],
+        packing=settings.packing(config),
         max_value=settings.size(config, "CACHE_MAX_VALUE"),
         on_event=on_event,
     )

@@ -129,8 +129,7 @@ class Cache(Decorating):
         if self.with_jinja2_ext:
             setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
             app.jinja_env.add_extension(CacheExtension)
-        if app.secret_key and not merged["CACHE_SECRET"]:
-            merged["CACHE_SECRET"] = app.secret_key
+        settings.complete_secret(merged, app.secret_key)
         self._warn(merged)
         self._outcomes.init_app(app, merged)
         # A command of that name of the application's own stays.

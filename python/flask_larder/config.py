@@ -8,6 +8,7 @@ from copy import copy
 from typing import Any, cast
 
 from . import durations
+from ._native import Packing
 from .dialect import Dialect
 
 DEFAULTS: dict[str, Any] = {
@@ -187,6 +188,36 @@ def redis_url(config: Mapping[str, Any]) -> str | None:
         if not str(port).isdecimal() or not 0 < int(port) < 1 << 16:
             raise ValueError(f"CACHE_REDIS_PORT={port!r} is no port (use a number up to 65535)")
     return url
+
+
+def complete_secret(config: dict[str, Any], secret_key: Any) -> None:
+    """Sets CACHE_SECRET, where nothing else is configured, to SECRET_KEY and the keys that were in its
+    place before, as Flask reads them to exchange it: SECRET_KEY_FALLBACKS."""
+    if secret_key and not config["CACHE_SECRET"]:
+        config["CACHE_SECRET"] = [secret_key, *(config.get("SECRET_KEY_FALLBACKS") or ())]
+
+
+def packing(config: Mapping[str, Any]) -> Packing:
+    """How entries are packed for a store outside the process, by CACHE_SECRET."""
+    return packed(config.get("CACHE_SECRET"))
+
+
+Secret = str | bytes | Sequence[str | bytes] | None
+"""One secret, several of which the first one seals and any opens, or none."""
+
+
+def packed(secret: Secret) -> Packing:
+    """How entries are packed for a store outside the process."""
+    several = [secret] if secret and not isinstance(secret, list | tuple) else secret or ()
+    return Packing([_secret(one) for one in several])
+
+
+def _secret(given: object) -> bytes:
+    if not isinstance(given, str | bytes):
+        # The value of a secret is in no message.
+        kind = type(given).__name__
+        raise ValueError(f"CACHE_SECRET, or SECRET_KEY, is {kind} (use a text, or a list of texts)")
+    return given.encode() if isinstance(given, str) else given
 
 
 def default_timeout(config: Mapping[str, Any]) -> float:

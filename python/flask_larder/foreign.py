@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from ._native import ForeignStore, Key
+from ._native import ForeignStore, Key, Packing
 from .backends import Backend
 
 R = TypeVar("R")
@@ -149,7 +149,7 @@ class Wrapping:
 
     key_prefix: str
     default_timeout: object
-    secret: str | bytes | None
+    packing: Packing
     max_value: int
     on_event: Callable[[str, str | None, str], object] | None = None
 
@@ -172,11 +172,10 @@ class ForeignCache(Backend):
                 f"{kind} is no back end: it has no {missing[0]}() "
                 "(give it the methods of cachelib.BaseCache)"
             )
-        secret = wrapping.secret
         self._store = ForeignStore(
             Pairs(backend, wrapping.key_prefix),
             namespace=wrapping.key_prefix,
-            secret=secret.encode() if isinstance(secret, str) else secret,
+            packing=wrapping.packing,
             max_value=wrapping.max_value,
             on_event=wrapping.on_event,
         )

@@ -17,6 +17,7 @@ use crate::clock::process_clock;
 use crate::codec::PyCodec;
 use crate::foreign::is_interrupted;
 use crate::key::{Key, named, text_of};
+use crate::packing::Packing;
 use crate::policy::{Policy, span};
 use crate::redis::listener;
 use crate::stats::FunctionStats;
@@ -145,23 +146,23 @@ impl Engine {
         Ok(Self::build(store, max_value, on_event))
     }
 
-    /// Entries in Redis or Valkey. `secret` seals them; `deadline` is how many seconds one operation
+    /// Entries in Redis or Valkey. `packing` seals them; `deadline` is how many seconds one operation
     /// may take. Building it does not connect.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
-    #[pyo3(signature = (url, *, namespace, secret=None, deadline=None, max_value, on_event=None))]
+    #[pyo3(signature = (url, *, namespace, packing, deadline=None, max_value, on_event=None))]
     fn redis(
         py: Python<'_>,
         url: String,
         namespace: String,
-        secret: Option<Vec<u8>>,
+        packing: &Packing,
         deadline: Option<f64>,
         max_value: usize,
         on_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let mut builder = Redis::builder(url)
             .namespace(namespace)
-            .secret(secret.as_deref())
+            .packing(packing.0.clone())
             .max_value(max_value)
             .clock(process_clock());
         if let Some(seconds) = deadline {
@@ -171,7 +172,7 @@ impl Engine {
             builder = builder.on_unreadable(listener(callback.clone_ref(py)));
         }
         let store = builder
-            .build(PyCodec::new(secret.is_some()))
+            .build(PyCodec::new(packing.0.seals()))
             .map_err(raise)?;
         Ok(Self::build(AnyStore::new(store), max_value, on_event))
     }

@@ -17,6 +17,7 @@ use crate::clock::process_clock;
 use crate::codec::PyCodec;
 use crate::engine::{Engine, raise};
 use crate::key::named;
+use crate::packing::Packing;
 
 /// The object that `flask_larder.foreign.Pairs` describes.
 #[derive(Debug)]
@@ -169,26 +170,26 @@ pub struct ForeignStore {
 
 #[pymethods]
 impl ForeignStore {
-    /// A store over `pairs`, an object as `flask_larder.foreign.Pairs` describes it. `secret` seals the
-    /// entries.
+    /// A store over `pairs`, an object as `flask_larder.foreign.Pairs` describes it. `packing` seals
+    /// the entries.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
-    #[pyo3(signature = (pairs, *, namespace, secret=None, max_value, on_event=None))]
+    #[pyo3(signature = (pairs, *, namespace, packing, max_value, on_event=None))]
     fn new(
         py: Python<'_>,
         pairs: Py<PyAny>,
         namespace: String,
-        secret: Option<Vec<u8>>,
+        packing: &Packing,
         max_value: usize,
         on_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let store = Keyed::<Pairs, PyCodec>::builder(Pairs(pairs))
             .namespace(namespace)
             .names(takes)
-            .secret(secret.as_deref())
+            .packing(packing.0.clone())
             .max_value(max_value)
             .clock(process_clock())
-            .build(PyCodec::new(secret.is_some()))
+            .build(PyCodec::new(packing.0.seals()))
             .map_err(raise)?;
         let engine = Engine::build(AnyStore::new(store.clone()), max_value, on_event).in_python();
         Ok(Self {

@@ -16,6 +16,7 @@ mod foreign;
 mod function;
 mod hashing;
 mod key;
+mod packing;
 mod plan;
 mod policy;
 mod query;
@@ -40,6 +41,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<foreign::ForeignStore>()?;
     m.add_class::<function::CachedFunction>()?;
     m.add_class::<key::Key>()?;
+    m.add_class::<packing::Packing>()?;
     m.add_class::<policy::Policy>()?;
     m.add_class::<redis::RedisLink>()?;
     m.add_class::<redis::RedisSpace>()?;

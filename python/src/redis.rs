@@ -13,6 +13,7 @@ use crate::clock::process_clock;
 use crate::codec::PyCodec;
 use crate::engine::{Engine, keys_of, raise};
 use crate::key::named;
+use crate::packing::Packing;
 use crate::policy::span;
 use crate::value::PyValue;
 
@@ -28,23 +29,23 @@ pub struct RedisLink {
 
 #[pymethods]
 impl RedisLink {
-    /// A server. `secret` seals what is written, `deadline` is how many seconds one operation may take,
+    /// A server. `packing` seals what is written, `deadline` is how many seconds one operation may take,
     /// and at most about `connections` are kept for their next use.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
-    #[pyo3(signature = (url, *, secret=None, deadline=None, connections=None, max_value, on_event=None))]
+    #[pyo3(signature = (url, *, packing, deadline=None, connections=None, max_value, on_event=None))]
     fn new(
         py: Python<'_>,
         url: String,
-        secret: Option<Vec<u8>>,
+        packing: &Packing,
         deadline: Option<f64>,
         connections: Option<usize>,
         max_value: usize,
         on_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let codec = PyCodec::new(secret.is_some()).reading_strangers();
+        let codec = PyCodec::new(packing.0.seals()).reading_strangers();
         let mut builder = Redis::builder(url)
-            .secret(secret.as_deref())
+            .packing(packing.0.clone())
             .max_value(max_value)
             .clock(process_clock());
         if let Some(seconds) = deadline {

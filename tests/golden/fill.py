@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import struct
 from pathlib import Path
@@ -171,7 +172,7 @@ def times(meta: dict[str, Any]) -> bytes:
     names = ("stored_at", "fresh_until", "stale_until", "keep_until")
     points = [point(meta[name]) for name in names]
     out = number(points[0])
-    for earlier, later in zip(points, points[1:]):
+    for earlier, later in itertools.pairwise(points):
         out += after(earlier, later)
     return out + number(meta["retry_at"]) + number(meta["cost_ns"])
 
@@ -192,7 +193,9 @@ def ending(namespace: bytes, secret: str | None, content: bytes) -> bytes:
     if secret is None:
         seed = xxhash.xxh3_64_intdigest(namespace, 0)
         return struct.pack(">Q", xxhash.xxh3_64_intdigest(content, seed))
-    derived = hmac.digest(secret.encode(), b"larder envelope seal 1", hashlib.sha256)
+    # HKDF of RFC 5869 for a key of one block: extract, then expand.
+    extracted = hmac.digest(b"larder", secret.encode(), hashlib.sha256)
+    derived = hmac.digest(extracted, b"envelope seal 1\x01", hashlib.sha256)
     return hmac.digest(derived, sized(namespace) + content, hashlib.sha256)
 
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::codec::Envelope;
+use larder_core::codec::{Envelope, Packing};
 use larder_core::{Clock, Error, ErrorKind, Key, Result, SystemClock};
 use larder_net::BreakerTimes;
 
@@ -22,7 +22,7 @@ const AROUND: usize = 1 << 20;
 pub struct RedisBuilder {
     url: String,
     namespace: Vec<u8>,
-    secret: Option<Vec<u8>>,
+    packing: Packing,
     deadline: Duration,
     max_value: usize,
     connections: usize,
@@ -54,7 +54,7 @@ impl RedisBuilder {
         Self {
             url,
             namespace: Self::NAMESPACE.into(),
-            secret: None,
+            packing: Packing::new(),
             deadline: Self::DEADLINE,
             max_value: Self::MAX_VALUE,
             connections: 64,
@@ -72,10 +72,19 @@ impl RedisBuilder {
         self
     }
 
-    /// The secret by which entries are sealed. Default: none, and entries have a checksum.
+    /// The secret by which entries are sealed, or none; [`packing`](Self::packing) takes several.
+    /// Default: none, and entries have a checksum.
     #[must_use]
     pub fn secret(mut self, secret: Option<&[u8]>) -> Self {
-        self.secret = secret.map(<[u8]>::to_vec);
+        self.packing = self.packing.secrets(secret);
+        self
+    }
+
+    /// How entries are packed: under which secrets they are sealed, older ones included. Default:
+    /// none, and entries have a checksum.
+    #[must_use]
+    pub fn packing(mut self, packing: impl Into<Packing>) -> Self {
+        self.packing = packing.into();
         self
     }
 
@@ -163,7 +172,7 @@ impl RedisBuilder {
             max_reply: self.max_value.saturating_add(AROUND),
             clock: Arc::clone(&clock),
         };
-        let envelope = Envelope::new(&self.namespace, self.secret.as_deref())?;
+        let envelope = Envelope::new(&self.namespace, self.packing)?;
         Ok(Redis::new(Parts {
             layout: Layout::new(&self.namespace),
             scribe: Scribe {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use larder_core::codec::Envelope;
+use larder_core::codec::{Envelope, Packing};
 use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
 
 use crate::environment::{Room, Settings};
@@ -19,7 +19,7 @@ pub struct SharedBuilder {
     directory: PathBuf,
     size: u64,
     namespace: Vec<u8>,
-    secret: Option<Vec<u8>>,
+    packing: Packing,
     max_value: Option<usize>,
     clock: Option<Arc<dyn Clock>>,
     watcher: Option<Watcher>,
@@ -54,7 +54,7 @@ impl SharedBuilder {
             directory,
             size: Self::SIZE,
             namespace: Self::NAMESPACE.into(),
-            secret: None,
+            packing: Packing::new(),
             max_value: None,
             clock: None,
             watcher: None,
@@ -77,10 +77,19 @@ impl SharedBuilder {
         self
     }
 
-    /// The secret by which entries are sealed. Default: none, and entries have a checksum.
+    /// The secret by which entries are sealed, or none; [`packing`](Self::packing) takes several.
+    /// Default: none, and entries have a checksum.
     #[must_use]
     pub fn secret(mut self, secret: Option<&[u8]>) -> Self {
-        self.secret = secret.map(<[u8]>::to_vec);
+        self.packing = self.packing.secrets(secret);
+        self
+    }
+
+    /// How entries are packed: under which secrets they are sealed, older ones included. Default:
+    /// none, and entries have a checksum.
+    #[must_use]
+    pub fn packing(mut self, packing: impl Into<Packing>) -> Self {
+        self.packing = packing.into();
         self
     }
 
@@ -116,7 +125,7 @@ impl SharedBuilder {
     /// or in another container.
     pub fn build<C>(self, codec: C) -> Result<Shared<C>> {
         let max_value = self.check()?;
-        let envelope = Envelope::new(&self.namespace, self.secret.as_deref())?;
+        let envelope = Envelope::new(&self.namespace, self.packing)?;
         let page = rustix::param::page_size() as u64;
         let settings = Settings {
             directory: place::prepare(&self.directory)?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::seal::Ending;
 use super::wire::{Input, put_number, put_sized};
-use super::{Codec, Unreadable};
+use super::{Codec, Packing, Unreadable};
 use crate::entry::{Entry, Fence, Meta};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -29,14 +29,15 @@ const MOST_TAGS: usize = 4096;
 ///
 /// With a secret, every envelope is sealed, and no other one is opened: whoever can write to the
 /// store but does not know the secret can make an entry disappear, or put an older one back, and
-/// nothing else. Without a secret, a checksum finds accidents.
+/// nothing else. Without a secret, a checksum finds accidents. [`Packing`] says more.
 ///
 /// ```
 /// use std::time::Duration;
 /// use larder_core::{Entry, Fence, Key, Kind, Policy, Timestamp};
-/// use larder_core::codec::{Envelope, Plain, Safe};
+/// use larder_core::codec::{Envelope, Packing, Plain, Safe};
 ///
-/// let envelope = Envelope::new(b"flask_cache_", Some(b"a long random secret"))?;
+/// let packing = Packing::new().secrets(["a long random secret"]);
+/// let envelope = Envelope::new("flask_cache_", packing)?;
 /// let key = Key::new(Kind::User, "greeting");
 /// let meta = Policy::new(Duration::from_secs(60)).stamp(Timestamp::from_millis(0), Duration::ZERO);
 /// let entry = Entry::new(meta.unwrap(), Plain::text("hello"), Fence::default());
@@ -84,7 +85,7 @@ pub struct Opened<'a> {
     pub fence: Fence,
     /// The number of the codec that wrote the payload.
     pub codec: u8,
-    /// Whether the envelope was sealed with our secret. A payload that can run code when it is
+    /// Whether the envelope was sealed with a secret of ours. A payload that can run code when it is
     /// decoded, such as a pickle, is refused unless this holds.
     pub sealed: bool,
     /// What the codec wrote.
@@ -92,18 +93,15 @@ pub struct Opened<'a> {
 }
 
 impl Envelope {
-    /// An envelope for the entries of `namespace`.
+    /// An envelope for the entries of `namespace`. A `packing` that is an `Option<&[u8]>` is one
+    /// secret or none.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when the secret is empty.
-    pub fn new(namespace: impl AsRef<[u8]>, secret: Option<&[u8]>) -> Result<Self> {
-        if secret.is_some_and(<[u8]>::is_empty) {
-            let detail = "the secret is empty (give a long random one, or none at all)";
-            return Err(Error::new(ErrorKind::Config, detail));
-        }
+    /// [`ErrorKind::Config`] when a secret is empty, or there are more than 16.
+    pub fn new(namespace: impl AsRef<[u8]>, packing: impl Into<Packing>) -> Result<Self> {
         Ok(Self {
-            ending: Ending::new(namespace.as_ref(), secret),
+            ending: Ending::new(namespace.as_ref(), &packing.into())?,
         })
     }
 

@@ -7,6 +7,7 @@
 mod calendar;
 mod checks;
 mod envelope;
+mod packing;
 mod plain;
 mod reader;
 mod safe;
@@ -22,6 +23,7 @@ use crate::error::Result;
 
 pub use calendar::{Date, DateTime, Time, TimeDelta, Zone};
 pub use envelope::{Envelope, Head, Opened};
+pub use packing::Packing;
 pub use plain::{Opaque, Page, Plain};
 pub use reader::{Headers, Item, Reader};
 pub use safe::Safe;

@@ -49,7 +49,8 @@ impl fmt::Display for Unreadable {
             Self::Truncated => "an entry that is cut short",
             Self::Damaged => "a damaged entry",
             Self::WrongSeal => {
-                "an entry whose seal does not fit (does every worker have the same secret?)"
+                "an entry whose seal does not fit (give all workers that share the store the same \
+                 secret; in Flask that is CACHE_SECRET, else SECRET_KEY)"
             }
             Self::Unsealed => "an entry without a seal, where every entry has one",
             Self::OtherKey => "an entry of another key",

@@ -2,6 +2,7 @@
 
 mod envelope;
 mod memory;
+mod packing;
 mod properties;
 mod safe;
 mod targets;

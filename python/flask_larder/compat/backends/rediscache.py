@@ -13,7 +13,7 @@ from flask import Response
 from ... import _native
 from ... import backends as own
 from ... import config as settings
-from ..._native import Engine, Page, Policy, RedisLink
+from ..._native import Engine, Packing, Page, Policy, RedisLink
 from ...responses import page_of, respond
 from .base import BaseCache
 from .rediserrors import as_redis_py
@@ -64,7 +64,7 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
         CachelibBaseCache.__init__(self, default_timeout, ignore_delete_many_errors)
         self.check_connection = bool(kwargs.pop("check_connection", False))
         self.key_prefix = key_prefix or ""
-        self._secret: str | bytes | None = None
+        self._packing = Packing()
         self._on_event: Any = None
         self._serializer: BaseSerializer = _Untouched()
         # The clients that somebody put in the place of ours, by their attributes.
@@ -105,7 +105,7 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
             if config.get("CACHE_REDIS_PASSWORD"):
                 given["password"] = config["CACHE_REDIS_PASSWORD"]
             backend = cls(*args, **{**kwargs, **given})
-        backend._secret, backend._on_event = config.get("CACHE_SECRET"), on_event
+        backend._packing, backend._on_event = settings.packing(config), on_event
         if isinstance(prefix, str) and not backend.coded:
             # A wrong setting is an error now, not with the first request.
             _ = backend.engine
@@ -162,7 +162,7 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
             raise AttributeError(
                 "entries of this RedisCache go through redis-py: no engine has them"
             )
-        opened = self._opened or self._link.open(self._secret, self._on_event)
+        opened = self._opened or self._link.open(self._packing, self._on_event)
         self._opened = opened
         while len(self._spaces) >= _MOST_SPACES:
             self._spaces.pop(next(iter(self._spaces)), None)

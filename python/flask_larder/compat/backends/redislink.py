@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ... import durations
-from ..._native import RedisLink
+from ..._native import Packing, RedisLink
 
 __all__ = ["Link", "of_host", "of_url"]
 
@@ -55,12 +55,12 @@ class Link:
         """A server that is reached by a client at hand, and by nothing else."""
         return cls(None, _DEADLINE, None, lambda: client)
 
-    def open(self, secret: str | bytes | None, on_event: Any) -> RedisLink:
+    def open(self, packing: Packing, on_event: Any) -> RedisLink:
         """The engine's link; it does not connect."""
         assert self.url is not None
         return RedisLink(
             self.url,
-            secret=secret.encode() if isinstance(secret, str) else secret or None,
+            packing=packing,
             deadline=self.deadline,
             connections=self.connections,
             max_value=_MAX_VALUE,

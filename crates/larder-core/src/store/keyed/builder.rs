@@ -8,7 +8,7 @@ use super::making::Making;
 use super::names::{Names, Takes};
 use super::purging::Purging;
 use super::{Inner, KeyValue, Keyed};
-use crate::codec::Envelope;
+use crate::codec::{Envelope, Packing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::orders::Orders;
 use crate::time::{Clock, SystemClock};
@@ -17,7 +17,7 @@ use crate::time::{Clock, SystemClock};
 pub struct KeyedBuilder<K> {
     pairs: K,
     namespace: Vec<u8>,
-    secret: Option<Vec<u8>>,
+    packing: Packing,
     names: Takes,
     max_value: usize,
     clock: Option<Arc<dyn Clock>>,
@@ -33,7 +33,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
         Self {
             pairs,
             namespace: Self::NAMESPACE.into(),
-            secret: None,
+            packing: Packing::new(),
             names: |_| true,
             max_value: Self::MAX_VALUE,
             clock: None,
@@ -47,11 +47,20 @@ impl<K: KeyValue> KeyedBuilder<K> {
         self
     }
 
-    /// The secret by which entries are sealed. Default: none, and entries have a checksum. Marks are
+    /// The secret by which entries are sealed, or none; [`packing`](Self::packing) takes several.
+    /// Default: none, and entries have a checksum. Marks are
     /// not sealed: who can write to the store can make entries invalid in any case.
     #[must_use]
     pub fn secret(mut self, secret: Option<&[u8]>) -> Self {
-        self.secret = secret.map(<[u8]>::to_vec);
+        self.packing = self.packing.secrets(secret);
+        self
+    }
+
+    /// How entries are packed: under which secrets they are sealed, older ones included. Default:
+    /// none, and entries have a checksum.
+    #[must_use]
+    pub fn packing(mut self, packing: impl Into<Packing>) -> Self {
+        self.packing = packing.into();
         self
     }
 
@@ -96,7 +105,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
             return wrong("max_value is 0 (allow some bytes, 8 MB for example)".into());
         }
         Ok(Keyed(Arc::new(Inner {
-            envelope: Envelope::new(&self.namespace, self.secret.as_deref())?,
+            envelope: Envelope::new(&self.namespace, self.packing)?,
             pairs: self.pairs,
             codec,
             names,
