@@ -89,6 +89,12 @@ impl Engine {
         run(py, self.blocks, work)?.map_err(raise)
     }
 
+    fn fresh_at_hand(&self, key: &larder_core::Key) -> Option<Arc<Entry<PyValue>>> {
+        let entry = self.cache.at_hand(key)?;
+        let now = self.cache.clock().now();
+        (entry.meta.freshness(now) == Freshness::Fresh).then_some(entry)
+    }
+
     fn kept(&self, value: &Bound<'_, PyAny>) -> PyResult<Result<PyValue, larder_core::Reason>> {
         match PyValue::keep(value) {
             Ok(value) => Ok(Ok(value)),
@@ -236,31 +242,29 @@ impl Engine {
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
         let key = named(key)?;
-        let entry = match self.cache.store().as_memory() {
-            Some(memory) => memory
-                .read(&key)
-                .filter(|entry| entry.meta.freshness(self.cache.clock().now()) == Freshness::Fresh),
-            None => self.run(py, self.cache.get_entry(&key))?,
+        let entry = match self.fresh_at_hand(&key) {
+            // A memory store has nothing else.
+            None if self.cache.store().as_memory().is_none() => {
+                self.run(py, self.cache.get_entry(&key))?
+            }
+            entry => entry,
         };
         entry.map(|entry| Ok((entry.value.give(py)?,))).transpose()
     }
 
     /// What `get` answers, counted as a hit of the function that `stats` belong to. `None` also where
-    /// the store is outside the process: there a lookup takes the one trip that there should be.
+    /// the entry is not at hand in this process: there a lookup takes the one trip that there should be.
     fn hit<'py>(
         &self,
         py: Python<'py>,
         key: &Key,
         stats: &FunctionStats,
     ) -> PyResult<Option<(Bound<'py, PyAny>,)>> {
-        let Some(memory) = self.cache.store().as_memory() else {
+        if !Store::<PyValue>::keeps_at_hand(self.cache.store()) {
             return Ok(None);
-        };
+        }
         let started = stats.start();
-        let now = self.cache.clock().now();
-        let entry = memory.read(&key.0);
-        let fresh = |entry: &Arc<Entry<PyValue>>| entry.meta.freshness(now) == Freshness::Fresh;
-        let Some(entry) = entry.filter(fresh) else {
+        let Some(entry) = self.fresh_at_hand(&key.0) else {
             return Ok(None);
         };
         let value = entry.value.give(py)?;

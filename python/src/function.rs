@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use larder_core::Store;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -11,6 +12,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::engine::Engine;
 use crate::plan::{Looked, Plan, Rule, Watched};
 use crate::stats::FunctionStats;
+use crate::value::PyValue;
 
 /// A function whose answers are cached.
 ///
@@ -140,7 +142,7 @@ impl CachedFunction {
     /// Lets hits of `rule` in `engine` be answered without Python, for callers in the context of
     /// `app`, and as long as what `watched` names is where it is: members of dicts and attributes of
     /// classes, each with the very object that is expected there. Answers whether that is possible: it
-    /// is for a memory store.
+    /// is for a store that has entries at hand in this process.
     #[pyo3(signature = (engine, cache, app, rule, stats, respond, watched=Vec::new()))]
     #[expect(
         clippy::too_many_arguments,
@@ -156,12 +158,11 @@ impl CachedFunction {
         respond: Py<PyAny>,
         watched: Vec<Watched>,
     ) -> PyResult<bool> {
-        let Some(memory) = engine.cache.store().as_memory() else {
+        if !Store::<PyValue>::keeps_at_hand(engine.cache.store()) {
             return Ok(false);
-        };
+        }
         let plan = Plan {
-            memory: memory.clone(),
-            clock: Arc::clone(engine.cache.clock()),
+            entries: engine.cache.clone(),
             app,
             cache,
             watched,

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::store::Memory;
-use larder_core::{Clock, Entry, Freshness, Key as CoreKey};
+use larder_core::{Entry, Freshness, Key as CoreKey};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -13,6 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::classic::ClassicCall;
 use crate::classic_view::ClassicView;
 use crate::context::{current_app, current_request};
+use crate::engine::CoreCache;
 use crate::key::Key;
 use crate::respond::Responder;
 use crate::signature::{NoKey, Signature};
@@ -22,8 +22,8 @@ use crate::view::{ViewKey, environ_of};
 
 /// A key rule with a store: everything that a plain hit takes.
 pub(crate) struct Plan {
-    pub(crate) memory: Memory<PyValue>,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The engine's cache, whose store has entries at hand.
+    pub(crate) entries: CoreCache,
     /// The application that the store belongs to.
     pub(crate) app: Py<PyAny>,
     /// The cache, whose `app` is the one for callers outside of every context.
@@ -223,8 +223,9 @@ impl Plan {
     }
 
     fn fresh(&self, key: &CoreKey) -> Option<Arc<Entry<PyValue>>> {
-        let entry = self.memory.read(key)?;
-        (entry.meta.freshness(self.clock.now()) == Freshness::Fresh).then_some(entry)
+        let entry = self.entries.at_hand(key)?;
+        let now = self.entries.clock().now();
+        (entry.meta.freshness(now) == Freshness::Fresh).then_some(entry)
     }
 
     /// Appends the version that is stored under `key`; `None` if there is none that is a text.
