@@ -134,7 +134,8 @@ pub struct Fence {
     pub base: u64,
     /// The purge sequence of the store: how many tags were bumped until then.
     pub sequence: u64,
-    /// When the load started, in the order of the loads of this process; 0 where nobody knows.
+    /// When the load started, in the order of the loads of this machine ([`LoadId`](crate::LoadId)); 0
+    /// where nobody knows.
     pub order: u64,
     /// The generations of the tags known before the load, in the order of the policy's tags.
     pub tags: Vec<u64>,

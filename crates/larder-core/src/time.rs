@@ -211,6 +211,13 @@ impl SystemClock {
     }
 }
 
+/// The time since the machine started, suspends included, in nanoseconds: the same for all processes.
+pub(crate) fn since_boot() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    let nanoseconds = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    u64::try_from(nanoseconds).unwrap_or(0)
+}
+
 fn read(clock: ClockId) -> i64 {
     millis(clock_gettime(clock))
 }

@@ -14,7 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-/// Names a load in this process.
+use crate::time::since_boot;
+
+/// Names a load, and says when it started.
+///
+/// The number is the time since the start of the machine in nanoseconds, moved on where two loads of a
+/// process would have the same one. So the loads of all processes of a machine can be put in order;
+/// those of several machines cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LoadId(u64);
 
@@ -22,12 +28,15 @@ impl LoadId {
     pub(crate) const NOBODY: Self = Self(0);
 
     pub(crate) fn next() -> Self {
-        // Starts at 1; also the order in which loads started, which a late store is judged by.
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+        static LATEST: AtomicU64 = AtomicU64::new(0);
+        let now = since_boot();
+        if LATEST.fetch_max(now, Ordering::Relaxed) < now {
+            return Self(now);
+        }
+        Self(LATEST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The number of the load; later loads have higher ones.
+    /// The number of the load; later loads on the same machine have higher ones, until it starts anew.
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -140,5 +149,19 @@ impl<F> fmt::Debug for InChain<F> {
         f.debug_struct("InChain")
             .field("chain", &self.chain)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LoadId;
+    use crate::time::since_boot;
+
+    #[test]
+    fn loads_are_in_the_order_of_the_machine() {
+        let before = since_boot();
+        let loads: Vec<LoadId> = (0..1000).map(|_| LoadId::next()).collect();
+        assert!(loads.is_sorted_by(|one, next| one < next));
+        assert!(before <= loads[0].number() && loads[0].number() <= since_boot() + 1000);
     }
 }
