@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use larder_core::store::{KeyValue, Keyed};
+use larder_core::store::{Found, KeyValue, Keyed, Lookup};
 use larder_core::{AnyStore, Error, ErrorKind, Result};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
@@ -92,19 +92,20 @@ impl KeyValue for Pairs {
         true
     }
 
-    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
         self.with(|pairs| {
             let py = pairs.py();
             let found = pairs.call_method1(intern!(py, "get_many"), (texts(py, names)?,))?;
             let mut values = Vec::with_capacity(names.len());
             for value in found.try_iter()? {
                 let value = value?;
-                values.push(match value.cast::<PyBytes>() {
+                let bytes = match value.cast::<PyBytes>() {
                     Ok(bytes) => Some(bytes.as_bytes().to_vec()),
                     Err(_) if value.is_none() => None,
                     // Something that is none of ours: it is there, and no entry.
                     Err(_) => Some(Vec::new()),
-                });
+                };
+                values.push(Lookup::from(bytes));
             }
             Ok(values)
         })
@@ -129,12 +130,12 @@ impl KeyValue for Pairs {
     async fn swap(
         &self,
         name: &[u8],
-        (old, new): (&[u8], Vec<u8>),
+        (old, new): (&Found, Vec<u8>),
         life: Option<Duration>,
     ) -> Result<bool> {
         self.with(|pairs| {
             let py = pairs.py();
-            let (old, new) = (PyBytes::new(py, old), PyBytes::new(py, &new));
+            let (old, new) = (PyBytes::new(py, &old.bytes), PyBytes::new(py, &new));
             let arguments = (text(py, name)?, old, new, seconds(life));
             pairs
                 .call_method1(intern!(py, "swap"), arguments)?

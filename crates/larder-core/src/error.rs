@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A counter was asked of a key that holds something else than an integer.
     NotACounter,
+    /// A value is larger than the store takes.
+    TooLarge,
 }
 
 impl ErrorKind {
@@ -34,6 +36,7 @@ impl ErrorKind {
             Self::Codec => "cannot code value",
             Self::Unsupported => "not supported",
             Self::NotACounter => "not a counter",
+            Self::TooLarge => "value too large",
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::tag::Tag;
 use crate::value::Value;
 
 pub use any::AnyStore;
-pub use keyed::{KeyValue, Keyed, KeyedBuilder};
+pub use keyed::{Found, KeyValue, Keyed, KeyedBuilder, Lookup};
 pub use lease::{Held, Hold, Lease, Over};
 pub use memory::{Memory, MemoryBuilder};
 pub use null::Null;

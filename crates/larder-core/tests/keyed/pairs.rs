@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use larder_core::codec::{Plain, Safe};
-use larder_core::store::{KeyValue, Keyed, KeyedBuilder};
+use larder_core::store::{Found, KeyValue, Keyed, KeyedBuilder, Lookup};
 use larder_core::{Clock, Result, Timestamp};
 
 /// Names of at most 60 bytes that can be seen, as memcached takes them up to 250.
@@ -151,15 +151,14 @@ impl KeyValue for Pairs {
         "pairs"
     }
 
-    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
         while self.looks() >= self.inner.held.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }
         let records = self.trip();
         let bytes = |name| {
-            records
-                .get(name)
-                .map(|record: &Record| record.bytes.clone())
+            let record = records.get(name);
+            record.map(|record: &Record| record.bytes.clone()).into()
         };
         Ok(names.iter().map(bytes).collect())
     }
@@ -189,11 +188,11 @@ impl KeyValue for Pairs {
     async fn swap(
         &self,
         name: &[u8],
-        (old, new): (&[u8], Vec<u8>),
+        (old, new): (&Found, Vec<u8>),
         life: Option<Duration>,
     ) -> Result<bool> {
         let (name, record) = self.record(name, new, life);
-        let is_old = |record: &Record| record.bytes == old;
+        let is_old = |record: &Record| record.bytes == old.bytes;
         let mut records = self.trip();
         if !records.get(&name).is_some_and(is_old) {
             return Ok(false);

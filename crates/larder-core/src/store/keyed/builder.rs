@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::making::Making;
-use super::names::{Names, Takes};
+use super::names::{Form, Names};
 use super::purging::Purging;
 use super::{Inner, KeyValue, Keyed};
 use crate::codec::{Envelope, Packing};
@@ -18,7 +18,7 @@ pub struct KeyedBuilder<K> {
     pairs: K,
     namespace: Vec<u8>,
     packing: Packing,
-    names: Takes,
+    names: Form,
     max_value: usize,
     clock: Option<Arc<dyn Clock>>,
 }
@@ -34,7 +34,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
             pairs,
             namespace: Self::NAMESPACE.into(),
             packing: Packing::new(),
-            names: |_| true,
+            names: Form::Readable(|_| true),
             max_value: Self::MAX_VALUE,
             clock: None,
         }
@@ -69,7 +69,15 @@ impl<K: KeyValue> KeyedBuilder<K> {
     /// Memcached, for example, takes `|name| name.len() <= 250 && name.iter().all(u8::is_ascii_graphic)`.
     #[must_use]
     pub fn names(mut self, takes: fn(&[u8]) -> bool) -> Self {
-        self.names = takes;
+        self.names = Form::Readable(takes);
+        self
+    }
+
+    /// Makes every name of 40 hexadecimal digits: the route that chooses a part of the store, in 8,
+    /// and a digest. For stores of several parts; see [`KeyValue`].
+    #[must_use]
+    pub fn routed(mut self) -> Self {
+        self.names = Form::Routed;
         self
     }
 

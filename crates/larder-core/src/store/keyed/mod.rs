@@ -12,9 +12,11 @@
 //! |---|---|
 //! | get, of one key or of many | 1; 1 more when an entry carries tags that the reader did not name, and a few when marks have to be made |
 //! | put, add | 2; 1 more for each mark that ends before the entry does, and for a variant that is new |
-//! | remove, of one key or of many | 2; 1 more when there are variants, 1 when what was removed carries tags |
+//! | remove, of one key or of many | 2; 2 more when there are variants, 1 when what was removed carries tags |
 //! | bump | 3 |
 //! | clear | 1 |
+//!
+//! A store that reads and deletes in one trip has one less for a removal.
 //!
 //! A tag that a load names only when it has ended has no generation from before. For those there is a
 //! log of the latest bumps; a load that cannot tell from it brings nothing valid.
@@ -22,14 +24,17 @@
 //! A mark is made when it is first read, ends ten minutes later at the earliest, and is prolonged as
 //! entries are stored under it. `names.rs` has the names of all records.
 
+mod answers;
 mod builder;
 mod family;
 mod log;
 mod making;
 mod mark;
 mod names;
+mod pairs;
 mod purging;
 mod read;
+mod record;
 mod remove;
 mod scene;
 mod write;
@@ -52,80 +57,8 @@ use crate::value::Value;
 pub use builder::KeyedBuilder;
 use making::Making;
 use names::Names;
+pub use pairs::{Found, KeyValue, Lookup};
 use purging::Purging;
-
-/// Keeps bytes under names, and forgets them when their life is over or when it needs room.
-///
-/// Names are bytes that the predicate given to [`KeyedBuilder::names`] allows. A life of `None` is for
-/// ever; the store counts lives by its own clock, and a record that it keeps longer does no harm.
-///
-/// Each operation may fail with [`ErrorKind::Store`](crate::ErrorKind::Store) or
-/// [`Timeout`](crate::ErrorKind::Timeout).
-pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
-    /// The name of the store, for people.
-    fn name(&self) -> &'static str;
-
-    /// Whether an operation may be pending at its first poll.
-    fn may_wait(&self) -> bool {
-        false
-    }
-
-    /// Whether an operation may block the thread that polls it on I/O.
-    fn may_block(&self) -> bool {
-        false
-    }
-
-    /// What stands under these names, in their order, in one trip.
-    fn get_many(
-        &self,
-        names: &[Vec<u8>],
-    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>> + Send;
-
-    /// Stores bytes, whatever is there.
-    fn set(
-        &self,
-        name: &[u8],
-        bytes: Vec<u8>,
-        life: Option<Duration>,
-    ) -> impl Future<Output = Result<()>> + Send;
-
-    /// Stores bytes where nothing is, in one step. Answers whether it stored them.
-    fn add(
-        &self,
-        name: &[u8],
-        bytes: Vec<u8>,
-        life: Option<Duration>,
-    ) -> impl Future<Output = Result<bool>> + Send;
-
-    /// Stores the second bytes where exactly the first are, in one step. Answers whether it did.
-    fn swap(
-        &self,
-        name: &[u8],
-        old_and_new: (&[u8], Vec<u8>),
-        life: Option<Duration>,
-    ) -> impl Future<Output = Result<bool>> + Send;
-
-    /// Whether [`add`](Self::add) and [`swap`](Self::swap) are one step indeed. Where they are a read and
-    /// a write, purges of this process hold all the same; one of another process that comes between the
-    /// two may be undone, and counters may lose what others add meanwhile.
-    fn swaps_in_one_step(&self) -> bool {
-        true
-    }
-
-    /// Deletes what stands under these names.
-    fn delete_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<()>> + Send;
-
-    /// All names that begin so; `None` from a store that cannot list them.
-    fn list(&self, _start: &[u8]) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {
-        async { Ok(None) }
-    }
-
-    /// Gives back the space of a namespace that was cleared, as far as that is possible without
-    /// touching what belongs to others.
-    fn clear(&self, _start: &[u8]) -> impl Future<Output = Result<()>> + Send {
-        async { Ok(()) }
-    }
-}
 
 /// How long a mark stands at least: longer than any load.
 const LOAD: Duration = Duration::from_secs(600);

@@ -16,10 +16,15 @@
 //!
 //! A name that the store underneath does not take becomes `flask_cache_!d` and the 32 hexadecimal
 //! digits of its digest.
+//!
+//! In a store of several parts all names are digests of these ones, behind the **route** that chooses
+//! the part: 8 hexadecimal digits and 32 more. The route is that of the base key, of the tag or of the
+//! log; the mark of the namespace stands once in each part, at its home. A namespace is in the digest
+//! and in no name, so any text will do.
 
 use std::fmt;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::key::{Key, Kind};
 use crate::tag::Tag;
@@ -33,7 +38,16 @@ pub(super) type Takes = fn(&[u8]) -> bool;
 /// The names of one namespace.
 pub(super) struct Names {
     namespace: Vec<u8>,
-    takes: Takes,
+    form: Form,
+}
+
+/// What names look like.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// For people to read, unless the store underneath does not take them so.
+    Readable(Takes),
+    /// A route and a digest.
+    Routed,
 }
 
 impl fmt::Debug for Names {
@@ -43,16 +57,19 @@ impl fmt::Debug for Names {
 }
 
 impl Names {
-    pub(super) fn new(namespace: &[u8], takes: Takes) -> Self {
+    pub(super) fn new(namespace: &[u8], form: Form) -> Self {
         Self {
             namespace: namespace.to_vec(),
-            takes,
+            form,
         }
     }
 
     /// Whether the store underneath takes the names that stand in for others.
     pub(super) fn are_taken(&self) -> bool {
-        (self.takes)(&self.digested(b"")) && (self.takes)(&self.all())
+        match self.form {
+            Form::Readable(takes) => takes(&self.digested(b"")) && takes(&self.all(0)),
+            Form::Routed => true,
+        }
     }
 
     pub(super) fn namespace(&self) -> &[u8] {
@@ -65,12 +82,26 @@ impl Names {
         name
     }
 
-    fn name(&self, parts: &[&[u8]]) -> Vec<u8> {
+    /// The name that `parts` make, for what lies where the route leads.
+    fn name(&self, route: u32, parts: &[&[u8]]) -> Vec<u8> {
         let name = self.joined(parts);
-        if (self.takes)(&name) {
-            name
-        } else {
-            self.digested(&name)
+        match self.form {
+            Form::Readable(takes) if takes(&name) => name,
+            Form::Readable(_) => self.digested(&name),
+            Form::Routed => format!("{route:08x}{:032x}", xxh3_128(&name)).into_bytes(),
+        }
+    }
+
+    /// The route to everything of a base key.
+    pub(super) fn route(&self, key: &Key) -> u32 {
+        self.route_to(key.base_bytes())
+    }
+
+    /// In stores of one part all routes lead to the same place, and none is worked out.
+    fn route_to(&self, what: &[u8]) -> u32 {
+        match self.form {
+            Form::Readable(_) => 0,
+            Form::Routed => (xxh3_64(what) >> 32) as u32,
         }
     }
 
@@ -79,48 +110,57 @@ impl Names {
         self.joined(&[&[INNER, b'd'], digest.as_bytes()])
     }
 
-    pub(super) fn all(&self) -> Vec<u8> {
-        self.joined(&[&[INNER]])
+    /// The mark of the namespace in the part with this home.
+    pub(super) fn all(&self, home: u32) -> Vec<u8> {
+        match self.form {
+            Form::Readable(_) => self.joined(&[&[INNER]]),
+            Form::Routed => self.name(home, &[&[INNER]]),
+        }
     }
 
     pub(super) fn log(&self) -> Vec<u8> {
-        self.name(&[&[INNER, b'l']])
+        self.name(self.route_to(b"log"), &[&[INNER, b'l']])
     }
 
     pub(super) fn tag(&self, tag: &Tag) -> Vec<u8> {
-        self.name(&[&[INNER, b't'], tag.as_bytes()])
+        let route = self.route_to(tag.as_bytes());
+        self.name(route, &[&[INNER, b't'], tag.as_bytes()])
     }
 
     /// Where the entry of exactly this key lies.
     pub(super) fn slot(&self, key: &Key) -> Vec<u8> {
         if !key.is_base() {
-            return self.slot_of_digest(key.digest());
+            return self.slot_of_variant(key, key.digest());
         }
         let (kind, base) = (key.kind(), key.base());
         if kind == Kind::User && base.first() != Some(&INNER) {
-            self.name(&[base])
+            self.name(self.route(key), &[base])
         } else {
-            self.name(&[&[INNER, kind as u8, b':'], base])
+            self.name(self.route(key), &[&[INNER, kind as u8, b':'], base])
         }
     }
 
-    /// Where the entry of the variant with this digest lies.
-    pub(super) fn slot_of_digest(&self, digest: u128) -> Vec<u8> {
-        self.name(&[&[INNER, b'e'], format!("{digest:032x}").as_bytes()])
+    /// Where the entry of the variant with this digest lies, of the base key of `key`.
+    pub(super) fn slot_of_variant(&self, key: &Key, digest: u128) -> Vec<u8> {
+        let digest = format!("{digest:032x}");
+        self.name(self.route(key), &[&[INNER, b'e'], digest.as_bytes()])
     }
 
     /// The mark of the base key of `key`.
     pub(super) fn base(&self, key: &Key) -> Vec<u8> {
-        self.name(&[&[INNER, b'g', key.kind() as u8, b':'], key.base()])
+        let parts: [&[u8]; 2] = [&[INNER, b'g', key.kind() as u8, b':'], key.base()];
+        self.name(self.route(key), &parts)
     }
 
     pub(super) fn family(&self, key: &Key) -> Vec<u8> {
-        self.name(&[&[INNER, b'h', key.kind() as u8, b':'], key.base()])
+        let parts: [&[u8]; 2] = [&[INNER, b'h', key.kind() as u8, b':'], key.base()];
+        self.name(self.route(key), &parts)
     }
 
-    /// The mark of one variant.
-    pub(super) fn own(&self, digest: u128) -> Vec<u8> {
-        self.name(&[&[INNER, b'x'], format!("{digest:032x}").as_bytes()])
+    /// The mark of the variant with this digest, of the base key of `key`.
+    pub(super) fn own(&self, key: &Key, digest: u128) -> Vec<u8> {
+        let digest = format!("{digest:032x}");
+        self.name(self.route(key), &[&[INNER, b'x'], digest.as_bytes()])
     }
 
     /// Whether this may be the mark of a base key.
@@ -134,7 +174,7 @@ impl Names {
 mod tests {
     use std::collections::HashSet;
 
-    use super::Names;
+    use super::{Form, Names};
     use crate::key::{Key, Kind};
     use crate::tag::Tag;
 
@@ -159,26 +199,35 @@ mod tests {
             &long,
             &long[1..],
         ];
-        for takes in [takes as super::Takes, |_| true] {
-            let names = Names::new(b"ns_", takes);
+        for form in [
+            Form::Readable(takes),
+            Form::Readable(|_| true),
+            Form::Routed,
+        ] {
+            let names = Names::new(b"ns_", form);
+            let is_taken = |name: &[u8]| match form {
+                Form::Readable(takes) => takes(name),
+                Form::Routed => name.len() == 40 && name.iter().all(u8::is_ascii_hexdigit),
+            };
             assert!(names.are_taken());
-            let mut seen = HashSet::from([names.all(), names.log()]);
+            let mut seen = HashSet::from([names.all(0), names.log()]);
             let mut put = |name: Vec<u8>| {
-                assert!(takes(&name), "{name:?}");
+                assert!(is_taken(&name), "{name:?}");
                 assert!(seen.insert(name.clone()), "{name:?}");
             };
             for base in bases {
                 put(names.tag(&Tag::new(base)));
                 for kind in [Kind::User, Kind::View, Kind::Memoize, Kind::Fragment] {
                     let key = Key::new(kind, base);
-                    assert!(names.may_be_base(&names.base(&key)));
+                    let readable = matches!(form, Form::Readable(_));
+                    assert!(!readable || names.may_be_base(&names.base(&key)));
                     let variant = Key::assemble(kind, base, b"v");
                     assert_eq!(names.base(&variant), names.base(&key));
                     put(names.slot(&key));
                     put(names.slot(&variant));
                     put(names.base(&key));
                     put(names.family(&key));
-                    put(names.own(variant.digest()));
+                    put(names.own(&key, variant.digest()));
                 }
             }
         }
@@ -186,11 +235,26 @@ mod tests {
 
     #[test]
     fn peoples_keys_stay_as_they_are() {
-        let names = Names::new(b"flask_cache_", takes);
+        let names = Names::new(b"flask_cache_", Form::Readable(takes));
         assert_eq!(
             names.slot(&Key::new(Kind::User, "view//x")),
             b"flask_cache_view//x"
         );
-        assert!(!Names::new(b"a b", takes).are_taken());
+        assert!(!Names::new(b"a b", Form::Readable(takes)).are_taken());
+    }
+
+    #[test]
+    fn everything_of_a_base_key_has_one_route() {
+        let names = Names::new(b"a b\r\n", Form::Routed);
+        let key = Key::new(Kind::View, "x");
+        let variant = Key::assemble(Kind::View, b"x", b"v");
+        let route = format!("{:08x}", names.route(&key));
+        let of_key = [names.slot(&key), names.base(&variant), names.family(&key)];
+        let of_variant = [names.slot(&variant), names.own(&key, variant.digest())];
+        for name in of_key.iter().chain(&of_variant) {
+            assert!(name.starts_with(route.as_bytes()), "{name:?}");
+        }
+        assert!(names.all(7).starts_with(b"00000007"));
+        assert_ne!(names.all(7), Names::new(b"other", Form::Routed).all(7));
     }
 }

@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::store::Reading;
 use crate::tag::Tag;
-use crate::time::Timestamp;
 use crate::value::Value;
 
 /// An entry that may answer for a key, with the key that it is stored under.
@@ -33,7 +32,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         let mut scene = self.look(ask).await?;
         let mut entries = self.valid(&mut scene, ask.keys).await?;
         let until = self.end_of_load();
-        self.ensure(&mut scene.all, Timestamp::NEVER).await?;
+        self.ensure_all(&mut scene).await?;
         for place in &mut scene.places {
             self.ensure(&mut place.base, until).await?;
         }
@@ -57,6 +56,7 @@ impl<K: KeyValue, C> Inner<K, C> {
     {
         let ask = Ask {
             keys,
+            patient: true,
             ..Ask::default()
         };
         let mut scene = self.look(ask).await?;
@@ -99,7 +99,7 @@ impl<K: KeyValue, C> Inner<K, C> {
             let mut candidates = candidates.into_iter().flatten();
             let valid = candidates.find(|(key, entry)| {
                 let own = if key.is_base() { 0 } else { place.own };
-                now < entry.meta.keep_until && scene.allows(&place.base, own, entry)
+                now < entry.meta.keep_until && scene.allows(place, own, entry)
             });
             valid.map(|(_, entry)| entry)
         };
@@ -143,24 +143,28 @@ impl<K: KeyValue, C> Inner<K, C> {
         };
         let digests = family.digests().iter();
         let names: Vec<Vec<u8>> = digests
-            .flat_map(|&digest| [self.names.slot_of_digest(digest), self.names.own(digest)])
+            .flat_map(|&digest| {
+                let slot = self.names.slot_of_variant(base, digest);
+                [slot, self.names.own(base, digest)]
+            })
             .collect();
         let mut raw = self.fetch(&names).await?;
         let mut found = Vec::new();
         while let (Some(slot), Some(own)) = (raw.next(), raw.next()) {
-            let key = slot.as_deref().and_then(|bytes| self.key_in(bytes));
+            let key = slot.as_ref().and_then(|slot| self.key_in(&slot.bytes));
             let Some(key) = key.filter(|key| key.base_bytes() == base.as_bytes()) else {
                 continue;
             };
             let entry = self.open::<V>(&key, slot.as_ref());
-            found.extend(entry.map(|entry| (key, entry, generation_in(own.as_deref()))));
+            found.extend(entry.map(|entry| (key, entry, generation_in(own.as_ref()))));
         }
         self.complete(scene, found.iter().map(|(_, entry, _)| entry))
             .await?;
         let now = self.clock.now();
         found.retain(|(_, entry, own)| {
-            let base = scene.places.get(at).map(|place| &place.base);
-            now < entry.meta.keep_until && base.is_some_and(|base| scene.allows(base, *own, entry))
+            let place = scene.places.get(at);
+            now < entry.meta.keep_until
+                && place.is_some_and(|place| scene.allows(place, *own, entry))
         });
         Ok(found
             .into_iter()

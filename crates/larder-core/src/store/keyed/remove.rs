@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::log::Log;
 use super::mark::Mark;
-use super::scene::{Ask, Scene, contended};
+use super::scene::{Ask, Scene, contended, log_in};
 use super::{ATTEMPTS, Inner, KeyValue};
 use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,29 +35,34 @@ impl<K: KeyValue, C> Inner<K, C> {
         let ask = Ask {
             keys: &keys,
             families: true,
+            taken: true,
             ..Ask::default()
         };
         let mut scene = self.look(ask).await?;
-        let removed = self.what_is_there::<V>(&mut scene, &keys).await?;
-        let mut names = Vec::new();
         for (key, place) in keys.iter().zip(&scene.places) {
-            if key.is_base() {
-                names.extend(place.base.is_there().then(|| place.base.name().to_vec()));
-                if place.family.is_some() {
-                    names.push(self.names.family(key));
-                }
-                let family = place.family();
-                let digests = family.iter().flat_map(|family| family.digests());
-                names.extend(digests.map(|&digest| self.names.slot_of_digest(digest)));
-            } else if place.base.is_there() {
+            if !key.is_base() && place.base.is_there() {
                 self.mark_variant(key).await?;
             }
-            names.extend(place.slot.is_some().then(|| self.names.slot(key)));
+        }
+        if scene.is_left {
+            return Err(self.away());
+        }
+        // Nothing reads these any more; what is valid among them was so when the marks were deleted.
+        let removed = self.what_is_there::<V>(&mut scene, &keys).await;
+        let mut names = Vec::new();
+        for (key, place) in keys.iter().zip(&scene.places) {
+            if !key.is_base() || place.family.is_none() {
+                continue;
+            }
+            names.push(self.names.family(key));
+            let family = place.family();
+            let digests = family.iter().flat_map(|family| family.digests());
+            names.extend(digests.map(|&digest| self.names.slot_of_variant(key, digest)));
         }
         if !names.is_empty() {
             self.pairs.delete_many(&names).await?;
         }
-        Ok(removed)
+        removed
     }
 
     /// The keys of which something valid is in the scene.
@@ -84,7 +89,7 @@ impl<K: KeyValue, C> Inner<K, C> {
     async fn mark_variant(&self, key: &Key) -> Result<()> {
         let bytes = Mark::new(Timestamp::NEVER)?.write(key.as_bytes());
         self.pairs
-            .set(&self.names.own(key.digest()), bytes, None)
+            .set(&self.names.own(key, key.digest()), bytes, None)
             .await
     }
 
@@ -107,15 +112,17 @@ impl<K: KeyValue, C> Inner<K, C> {
         };
         names.retain(|name| self.names.may_be_base(name));
         let mut keys = Vec::new();
-        for bytes in self.fetch(&names).await?.flatten() {
-            let owner = Mark::read(&bytes).and_then(|(_, owner)| Key::decode(owner));
+        for found in self.fetch(&names).await?.flatten() {
+            let owner = Mark::read(&found.bytes).and_then(|(_, owner)| Key::decode(owner));
             keys.extend(owner.filter(|key| key.is_base() && wanted(key)));
         }
         self.remove(&keys).await
     }
 
     pub(super) async fn clear(&self) -> Result<()> {
-        self.pairs.delete_many(&[self.names.all()]).await?;
+        let homes = self.pairs.homes().into_iter();
+        let names: Vec<Vec<u8>> = homes.map(|home| self.names.all(home)).collect();
+        self.pairs.delete_many(&names).await?;
         self.pairs.clear(self.names.namespace()).await
     }
 
@@ -125,10 +132,14 @@ impl<K: KeyValue, C> Inner<K, C> {
         if tags.is_empty() {
             return Ok(());
         }
-        let number = self.note(tags).await?;
-        self.last_bump.store(number, Ordering::Relaxed);
+        let noted = self.note(tags).await;
+        if let Ok(number) = noted {
+            self.last_bump.store(number, Ordering::Relaxed);
+        }
+        // The log and the marks may lie in different parts, of which one may be away.
         let names: Vec<Vec<u8>> = tags.iter().map(|tag| self.names.tag(tag)).collect();
-        self.pairs.delete_many(&names).await
+        self.pairs.delete_many(&names).await?;
+        noted.map(drop)
     }
 
     /// Writes a bump into the log. Answers its number.
@@ -140,12 +151,12 @@ impl<K: KeyValue, C> Inner<K, C> {
                 .await?
                 .next()
                 .flatten();
-            let log = match raw.as_deref().and_then(Log::read) {
+            let log = match log_in(raw.as_ref()) {
                 Some(log) => log,
                 None => Log::new()?,
             };
             let (log, number) = log.bump(tags)?;
-            let pair = (raw.as_deref(), log.write());
+            let pair = (raw.as_ref(), log.write());
             if self.replace(&name, pair, None).await? && self.is_noted(&name, number).await? {
                 return Ok(number);
             }
@@ -159,9 +170,6 @@ impl<K: KeyValue, C> Inner<K, C> {
             return Ok(true);
         }
         let raw = self.fetch(&[name.to_vec()]).await?.next().flatten();
-        Ok(raw
-            .as_deref()
-            .and_then(Log::read)
-            .is_some_and(|log| log.has(number)))
+        Ok(log_in(raw.as_ref()).is_some_and(|log| log.has(number)))
     }
 }

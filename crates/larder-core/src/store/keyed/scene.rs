@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use super::answers::{Answers, answers_each, found_in};
 use super::family::Family;
 use super::log::Log;
 use super::making::Made;
 use super::mark::Mark;
-use super::{ATTEMPTS, Inner, KeyValue, LOAD, LOOKS};
+use super::record::Record;
+use super::{ATTEMPTS, Found, Inner, KeyValue, LOAD, LOOKS, Lookup};
 use crate::codec::{Codec, Unreadable};
 use crate::entry::{Entry, Fence};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,12 +25,23 @@ pub(super) struct Ask<'a> {
     pub(super) tags: &'a [Tag],
     pub(super) log: bool,
     pub(super) families: bool,
+    /// Whether the entries of the keys, and the marks of the base keys among them, are deleted as they
+    /// are read.
+    pub(super) taken: bool,
+    /// Whether what a part that does not answer may have counts as absent.
+    pub(super) patient: bool,
 }
 
 /// What the trip found.
 pub(super) struct Scene {
-    pub(super) all: Record,
-    pub(super) log: Option<Vec<u8>>,
+    /// The marks of the namespace, by the home of the part that they stand for.
+    all: Vec<(u32, Record)>,
+    pub(super) log: Option<Found>,
+    /// Whether nobody knows what the log says.
+    log_is_away: bool,
+    /// Whether something that was to be taken out may still be there.
+    pub(super) is_left: bool,
+    patient: bool,
     pub(super) tags: Marks,
     /// In the order of the keys that were asked for.
     pub(super) places: Vec<Place>,
@@ -39,79 +52,35 @@ pub(super) type Marks = HashMap<Tag, Record>;
 
 /// What stands around one key.
 pub(super) struct Place {
+    /// The home of the part in which everything of the base key lies.
+    home: u32,
     pub(super) base: Record,
-    /// The bytes of the entry of exactly this key.
-    pub(super) slot: Option<Vec<u8>>,
+    /// The entry of exactly this key.
+    pub(super) slot: Option<Found>,
     /// Of a variant: the generation of its own mark, 0 where it has none.
     pub(super) own: u64,
-    /// Of a variant: the bytes of the entry of its base key.
-    pub(super) base_slot: Option<Vec<u8>>,
-    pub(super) family: Option<Vec<u8>>,
-}
-
-/// A place where a mark stands, or should.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    name: Vec<u8>,
-    owner: Vec<u8>,
-    /// What is there, a mark or not.
-    raw: Option<Vec<u8>>,
-    /// The mark, unless it has ended.
-    mark: Option<Mark>,
-}
-
-impl Record {
-    fn new(name: Vec<u8>, owner: &[u8], raw: Option<Vec<u8>>, now: Timestamp) -> Self {
-        let mut record = Self {
-            name,
-            owner: owner.to_vec(),
-            raw: None,
-            mark: None,
-        };
-        record.find(raw, now);
-        record
-    }
-
-    fn find(&mut self, raw: Option<Vec<u8>>, now: Timestamp) {
-        let read = raw.as_deref().and_then(Mark::read);
-        let ours = read.filter(|&(mark, owner)| owner == self.owner && now < mark.until);
-        self.mark = ours.map(|(mark, _)| mark);
-        self.raw = raw;
-    }
-
-    fn put(&mut self, mark: Mark, bytes: Vec<u8>) {
-        self.mark = Some(mark);
-        self.raw = Some(bytes);
-    }
-
-    /// The generation that stands here; 0 where there is none.
-    pub(super) fn generation(&self) -> u64 {
-        self.mark.map_or(0, |mark| mark.generation)
-    }
-
-    pub(super) fn until(&self) -> Timestamp {
-        self.mark.map_or(Timestamp::EPOCH, |mark| mark.until)
-    }
-
-    pub(super) fn name(&self) -> &[u8] {
-        &self.name
-    }
-
-    pub(super) fn is_there(&self) -> bool {
-        self.raw.is_some()
-    }
+    /// Of a variant: the entry of its base key.
+    pub(super) base_slot: Option<Found>,
+    pub(super) family: Option<Found>,
 }
 
 impl Place {
     pub(super) fn family(&self) -> Option<Family> {
-        Family::read(self.family.as_deref()?)
+        Family::read(&self.family.as_ref()?.bytes)
     }
 }
 
 impl Scene {
-    /// Whether nothing that concerns the entry was purged since its load started. `base` is the mark of
-    /// its base key, `own` the generation of its own one; the marks of its tags have been read.
-    pub(super) fn allows<V>(&self, base: &Record, own: u64, entry: &Entry<V>) -> bool {
+    /// The generation of the namespace where a base key lies.
+    pub(super) fn all(&self, place: &Place) -> u64 {
+        let mut all = self.all.iter();
+        all.find(|(home, _)| *home == place.home)
+            .map_or(0, |(_, record)| record.generation())
+    }
+
+    /// Whether nothing that concerns the entry was purged since its load started. `place` is where its
+    /// base key lies, `own` the generation of its own mark; the marks of its tags have been read.
+    pub(super) fn allows<V>(&self, place: &Place, own: u64, entry: &Entry<V>) -> bool {
         let fence = &entry.fence;
         let stands = |(tag, &generation): (&Tag, &u64)| {
             let mark = self.tags.get(tag).map_or(0, Record::generation);
@@ -120,7 +89,7 @@ impl Scene {
         let Some((_, generations)) = fence.tags.split_first() else {
             return false;
         };
-        (fence.all, fence.base) == (self.all.generation(), base.generation())
+        (fence.all, fence.base) == (self.all(place), place.base.generation())
             && fence.all != 0
             && fence.base != 0
             && fence.sequence == own
@@ -132,76 +101,125 @@ impl Scene {
 impl<K: KeyValue, C> Inner<K, C> {
     /// Reads all that is asked for, in one trip.
     pub(super) async fn look(&self, ask: Ask<'_>) -> Result<Scene> {
-        let names = self.asked(ask);
-        let now = self.clock.now();
-        let mut found = self.fetch(&names).await?;
-        let mut all_names = names.into_iter();
-        let mut next = || (all_names.next().unwrap_or_default(), found.next().flatten());
-        let record = |(name, raw): (Vec<u8>, Option<Vec<u8>>), owner: &[u8]| {
-            Record::new(name, owner, raw, now)
+        let homes = self.homes_of(ask.keys);
+        let (names, taken) = self.asked(ask, &homes);
+        let found = if ask.taken {
+            self.pairs.take_many(&names, taken).await?
+        } else {
+            self.pairs.get_many(&names).await?
         };
-        let all = record(next(), b"");
-        let log = if ask.log { next().1 } else { None };
-        let mut tags = Marks::new();
-        for tag in ask.tags {
-            tags.insert(tag.clone(), record(next(), tag.as_bytes()));
-        }
-        let mut places = Vec::with_capacity(ask.keys.len());
-        for key in ask.keys {
-            let (base, slot) = (record(next(), key.base_bytes()), next().1);
-            let varies = !key.is_base();
-            let own = if varies { next().1 } else { None };
-            places.push(Place {
-                base,
+        let mut answers = Answers::new(names, found)?;
+        let now = self.clock.now();
+        let own_records = ask.keys.iter().map(|key| {
+            let slot = answers.next();
+            (
                 slot,
-                own: generation_in(own.as_deref()),
-                base_slot: if varies { next().1 } else { None },
-                family: if ask.families { next().1 } else { None },
+                key.is_base().then(|| answers.record(key.base_bytes(), now)),
+            )
+        });
+        let own_records: Vec<_> = own_records.collect();
+        let mut places = Vec::with_capacity(ask.keys.len());
+        for (key, (slot, base)) in ask.keys.iter().zip(own_records) {
+            let varies = !key.is_base();
+            places.push(Place {
+                home: self.home(key),
+                slot,
+                base: base.unwrap_or_else(|| answers.record(key.base_bytes(), now)),
+                own: if varies {
+                    generation_in(answers.next().as_ref())
+                } else {
+                    0
+                },
+                base_slot: if varies { answers.next() } else { None },
+                family: if ask.families { answers.next() } else { None },
             });
         }
+        let division = self.pairs.division();
+        let mut all = Vec::with_capacity(homes.len());
+        all.extend(
+            homes
+                .into_iter()
+                .map(|home| (home, answers.record(&division, now))),
+        );
+        let mut tags = Marks::new();
+        for tag in ask.tags {
+            tags.insert(tag.clone(), answers.record(tag.as_bytes(), now));
+        }
+        let is_left = answers.away && !ask.patient;
+        if is_left && !ask.taken {
+            return Err(self.away());
+        }
+        let log = if ask.log { answers.next() } else { None };
         Ok(Scene {
             all,
             log,
+            // Who does not know the log brings no tags that only its end names.
+            log_is_away: ask.log && answers.last_was_away,
+            is_left,
+            patient: ask.patient,
             tags,
             places,
         })
     }
 
-    /// The names that [`look`](Self::look) reads, in its order.
-    fn asked(&self, ask: Ask<'_>) -> Vec<Vec<u8>> {
-        let mut names = vec![self.names.all()];
-        if ask.log {
-            names.push(self.names.log());
-        }
-        names.extend(ask.tags.iter().map(|tag| self.names.tag(tag)));
+    /// The homes of the parts in which these keys lie, each of them once.
+    fn homes_of(&self, keys: &[Key]) -> Vec<u32> {
+        let mut homes: Vec<u32> = keys.iter().map(|key| self.home(key)).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        homes
+    }
+
+    fn home(&self, key: &Key) -> u32 {
+        self.pairs.home(self.names.route(key))
+    }
+
+    /// The names that [`look`](Self::look) reads, in its order, and how many of them, from the first on,
+    /// a removal takes out.
+    fn asked(&self, ask: Ask<'_>, homes: &[u32]) -> (Vec<Vec<u8>>, usize) {
+        let mut names = Vec::with_capacity(4 + 3 * ask.keys.len());
         for key in ask.keys {
-            names.extend([self.names.base(key), self.names.slot(key)]);
+            names.push(self.names.slot(key));
+            names.extend(key.is_base().then(|| self.names.base(key)));
+        }
+        let taken = names.len();
+        for key in ask.keys {
             if !key.is_base() {
-                names.push(self.names.own(key.digest()));
+                names.extend([self.names.base(key), self.names.own(key, key.digest())]);
                 names.push(self.names.slot(&key.base_key()));
             }
-            if ask.families {
-                names.push(self.names.family(key));
-            }
+            names.extend(ask.families.then(|| self.names.family(key)));
         }
-        names
+        names.extend(homes.iter().map(|&home| self.names.all(home)));
+        names.extend(ask.tags.iter().map(|tag| self.names.tag(tag)));
+        names.extend(ask.log.then(|| self.names.log()));
+        (names, taken)
+    }
+
+    /// The error where a part of the store had to be asked that does not answer.
+    pub(super) fn away(&self) -> Error {
+        let detail = format!("a part of the {} store does not answer", self.pairs.name());
+        Error::new(ErrorKind::Unavailable, detail)
     }
 
     /// What stands under these names; as many answers as names.
     pub(super) async fn fetch(
         &self,
         names: &[Vec<u8>],
-    ) -> Result<impl Iterator<Item = Option<Vec<u8>>> + use<K, C>> {
+    ) -> Result<impl Iterator<Item = Option<Found>> + use<K, C>> {
+        let found = self.gather(names).await?;
+        if found.contains(&Lookup::Away) {
+            return Err(self.away());
+        }
+        Ok(found.into_iter().map(found_in))
+    }
+
+    async fn gather(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
         if names.is_empty() {
-            return Ok(Vec::new().into_iter());
+            return Ok(Vec::new());
         }
         let found = self.pairs.get_many(names).await?;
-        if found.len() == names.len() {
-            return Ok(found.into_iter());
-        }
-        let (asked, answered) = (names.len(), found.len());
-        let detail = format!("{answered} values were answered for {asked} names");
-        Err(Error::new(ErrorKind::Store, detail))
+        answers_each(names.len(), found)
     }
 
     /// Reads the marks of those tags of `entries` that the scene does not have yet; no trip where
@@ -216,21 +234,24 @@ impl<K: KeyValue, C> Inner<K, C> {
         missing.sort_unstable();
         missing.dedup();
         let names: Vec<Vec<u8>> = missing.iter().map(|tag| self.names.tag(tag)).collect();
-        let found: Vec<_> = self.fetch(&names).await?.collect();
+        let found = self.gather(&names).await?;
+        if !scene.patient && found.contains(&Lookup::Away) {
+            return Err(self.away());
+        }
         let now = self.clock.now();
         for ((tag, name), raw) in missing.into_iter().zip(names).zip(found) {
-            let record = Record::new(name, tag.as_bytes(), raw, now);
+            let record = Record::new(name, tag.as_bytes(), found_in(raw), now);
             scene.tags.insert(tag.clone(), record);
         }
         Ok(())
     }
 
     /// The entry of `key` in these bytes, whether it is valid or not.
-    pub(super) fn open<V: Value>(&self, key: &Key, bytes: Option<&Vec<u8>>) -> Option<Entry<V>>
+    pub(super) fn open<V: Value>(&self, key: &Key, found: Option<&Found>) -> Option<Entry<V>>
     where
         C: Codec<V>,
     {
-        let found = self.envelope.open(key, bytes?);
+        let found = self.envelope.open(key, &found?.bytes);
         let entry = found.map(|opened| opened.into_entry(&self.codec));
         if !matches!(
             entry,
@@ -239,6 +260,14 @@ impl<K: KeyValue, C> Inner<K, C> {
             self.unreadable.fetch_add(1, Ordering::Relaxed);
         }
         entry.ok()?.ok()
+    }
+
+    /// Makes the marks of the namespace that are missing.
+    pub(super) async fn ensure_all(&self, scene: &mut Scene) -> Result<()> {
+        for (_, record) in &mut scene.all {
+            self.ensure(record, Timestamp::NEVER).await?;
+        }
+        Ok(())
     }
 
     /// Makes the mark that should stand in a record, unless it is there. A new one purges what was
@@ -314,7 +343,7 @@ impl<K: KeyValue, C> Inner<K, C> {
             Mark { until, ..mark }
         };
         let new = mark.write(&record.owner);
-        let pair = (&old[..], new.clone());
+        let pair = (&old, new.clone());
         let life = self.life(until);
         let swapped = self.pairs.swap(&record.name, pair, life).await?;
         record.put(mark, new);
@@ -331,18 +360,21 @@ impl<K: KeyValue, C> Inner<K, C> {
         if !asked {
             return Ok(self.last_bump.load(Ordering::Relaxed));
         }
+        if scene.log_is_away {
+            return Ok(0);
+        }
         let mut raw = scene.log.clone();
         for _ in 0..ATTEMPTS {
-            if let Some(log) = raw.as_deref().and_then(Log::read) {
+            if let Some(log) = log_in(raw.as_ref()) {
                 self.last_bump.store(log.last(), Ordering::Relaxed);
                 return Ok(log.last());
             }
             let (log, name) = (Log::new()?, self.names.log());
             if self
-                .replace(&name, (raw.as_deref(), log.write()), None)
+                .replace(&name, (raw.as_ref(), log.write()), None)
                 .await?
             {
-                raw = Some(log.write());
+                raw = Some(log.write().into());
             } else {
                 raw = self.fetch(&[name]).await?.next().flatten();
             }
@@ -354,7 +386,7 @@ impl<K: KeyValue, C> Inner<K, C> {
     pub(super) async fn replace(
         &self,
         name: &[u8],
-        (old, new): (Option<&[u8]>, Vec<u8>),
+        (old, new): (Option<&Found>, Vec<u8>),
         life: Option<std::time::Duration>,
     ) -> Result<bool> {
         match old {
@@ -364,9 +396,14 @@ impl<K: KeyValue, C> Inner<K, C> {
     }
 }
 
+/// The log in what was found.
+pub(super) fn log_in(found: Option<&Found>) -> Option<Log> {
+    Log::read(&found?.bytes)
+}
+
 /// The generation in the bytes of a variant's own mark; 0 where it has none.
-pub(super) fn generation_in(own: Option<&[u8]>) -> u64 {
-    own.and_then(Mark::read)
+pub(super) fn generation_in(own: Option<&Found>) -> u64 {
+    own.and_then(|own| Mark::read(&own.bytes))
         .map_or(0, |(mark, _)| mark.generation)
 }
 
@@ -375,7 +412,7 @@ pub(super) fn fence(scene: &Scene, tags: &[Tag], last_bump: u64) -> Fence {
     let place = scene.places.first();
     let generation = |tag| scene.tags.get(tag).map_or(0, Record::generation);
     Fence {
-        all: scene.all.generation(),
+        all: place.map_or(0, |place| scene.all(place)),
         base: place.map_or(0, |place| place.base.generation()),
         sequence: place.map_or(0, |place| place.own),
         order: 0,

@@ -1,8 +1,8 @@
 //! Writing: a look at the marks, then the entry.
 
 use super::family::Family;
-use super::log::Log;
-use super::scene::{Ask, Place, Record, Scene, contended};
+use super::record::Record;
+use super::scene::{Ask, Place, Scene, contended, log_in};
 use super::{ATTEMPTS, Inner, KeyValue};
 use crate::codec::Codec;
 use crate::entry::{Entry, Fence, Meta};
@@ -56,10 +56,11 @@ impl<K: KeyValue, C> Inner<K, C> {
             tags,
             log: !entry.fence.is_direct() && entry.fence.tags.len() != tags.len() + 1,
             families: true,
+            ..Ask::default()
         };
         let mut scene = self.look(ask).await?;
         let seen = if entry.fence.is_direct() {
-            self.make_marks(&mut scene, tags).await?;
+            self.make_marks(&mut scene, &entry.meta).await?;
             0
         } else {
             match self.seen(&mut scene, entry).await? {
@@ -93,7 +94,7 @@ impl<K: KeyValue, C> Inner<K, C> {
             return Ok(None);
         };
         let (now, then) = (
-            (scene.all.generation(), place.base.generation(), place.own),
+            (scene.all(place), place.base.generation(), place.own),
             (fence.all, fence.base, fence.sequence),
         );
         if now != then || fence.all == 0 || fence.base == 0 {
@@ -111,22 +112,22 @@ impl<K: KeyValue, C> Inner<K, C> {
         if late.is_empty() {
             return Ok(Some(seen));
         }
-        let log = scene.log.as_deref().and_then(Log::read);
+        let log = log_in(scene.log.as_ref());
         if log.is_none_or(|log| late.iter().any(|tag| log.bumped_since(seen, tag))) {
             return Ok(None);
         }
-        self.make_marks(scene, &entry.meta.tags).await?;
+        self.make_marks(scene, &entry.meta).await?;
         Ok(Some(seen))
     }
 
     /// Makes the marks that a write without a load stands under.
-    async fn make_marks(&self, scene: &mut Scene, tags: &[Tag]) -> Result<()> {
-        let until = self.end_of_load();
-        self.ensure(&mut scene.all, Timestamp::NEVER).await?;
+    async fn make_marks(&self, scene: &mut Scene, meta: &Meta) -> Result<()> {
+        let until = self.end_of_marks(meta.keep_until);
+        self.ensure_all(scene).await?;
         for place in &mut scene.places {
             self.ensure(&mut place.base, until).await?;
         }
-        for tag in tags {
+        for tag in meta.tags.iter() {
             if let Some(record) = scene.tags.get_mut(tag) {
                 self.ensure(record, until).await?;
             }
@@ -178,7 +179,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         };
         if let Some(family) = grown(place, write) {
             let (name, life) = (self.names.family(write.key), self.life(family.until()));
-            let pair = (place.family.as_deref(), family.write());
+            let pair = (place.family.as_ref(), family.write());
             if !self.replace(&name, pair, life).await? {
                 return Ok(None);
             }
@@ -225,18 +226,19 @@ impl<K: KeyValue, C> Inner<K, C> {
         if bytes.len() > self.max_value {
             return self.turn_away(write.key, write.mode).await.map(Some);
         }
-        let (name, life) = (
-            self.names.slot(write.key),
-            self.life(stored.meta.keep_until),
-        );
-        let place = scene.places.first();
-        let there = place.and_then(|place| place.slot.as_deref());
-        match write.mode {
-            Mode::Replace => self.pairs.set(&name, bytes, life).await?,
-            Mode::IfAbsent if !self.replace(&name, (there, bytes), life).await? => return Ok(None),
-            Mode::IfAbsent => {}
+        match self
+            .write_bytes(write, scene, (bytes, stored.meta.keep_until))
+            .await
+        {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                return self.turn_away(write.key, write.mode).await.map(Some);
+            }
+            Err(error) => return Err(error),
         }
-        let family = place
+        let family = scene.places.first();
+        let family = family
             .filter(|_| write.key.is_base())
             .and_then(Place::family);
         if let Some(family) = family {
@@ -245,10 +247,30 @@ impl<K: KeyValue, C> Inner<K, C> {
         Ok(Some(Put::Stored))
     }
 
+    /// Whether the bytes were written: `false` when something else was written in their place.
+    async fn write_bytes<V>(
+        &self,
+        write: &Write<'_, V>,
+        scene: &Scene,
+        (bytes, until): (Vec<u8>, Timestamp),
+    ) -> Result<bool> {
+        let (name, life) = (self.names.slot(write.key), self.life(until));
+        match write.mode {
+            Mode::Replace => self.pairs.set(&name, bytes, life).await.map(|()| true),
+            Mode::IfAbsent => {
+                let place = scene.places.first();
+                let there = place.and_then(|place| place.slot.as_ref());
+                self.replace(&name, (there, bytes), life).await
+            }
+        }
+    }
+
     /// Deletes the variants of a base key whose entry has taken their place.
     async fn forget(&self, key: &Key, family: &Family) -> Result<()> {
         let digests = family.digests().iter();
-        let mut names: Vec<Vec<u8>> = digests.map(|&one| self.names.slot_of_digest(one)).collect();
+        let mut names: Vec<Vec<u8>> = digests
+            .map(|&one| self.names.slot_of_variant(key, one))
+            .collect();
         names.push(self.names.family(key));
         self.pairs.delete_many(&names).await
     }
@@ -284,7 +306,8 @@ impl<K: KeyValue, C> Inner<K, C> {
             let entry = Entry::new(entry.meta, value_of(count)?, entry.fence);
             let bytes = self.envelope.seal_entry(key, &entry, &self.codec)?;
             let (name, life) = (self.names.slot(key), self.life(entry.meta.keep_until));
-            let there = scene.places.first().and_then(|place| place.slot.as_deref());
+            let there = scene.places.first();
+            let there = there.and_then(|place| place.slot.as_ref());
             if self.replace(&name, (there, bytes), life).await? {
                 return Ok(count);
             }

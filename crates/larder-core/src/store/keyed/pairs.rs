@@ -1,0 +1,180 @@
+//! What a store has to be able to do for entries to be kept in it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Result;
+
+/// Bytes that stand under a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// A number that the store changes with each write to the name; 0 where it has none, or where
+    /// nobody knows it. A swap then compares the bytes.
+    pub version: u64,
+}
+
+impl From<Vec<u8>> for Found {
+    /// Bytes without a version.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, version: 0 }
+    }
+}
+
+/// What a look at a name has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing stands there.
+    Absent,
+    /// This stands there.
+    Found(Found),
+    /// Nobody knows: of several servers, the one that has the name does not answer.
+    Away,
+}
+
+impl From<Option<Vec<u8>>> for Lookup {
+    fn from(bytes: Option<Vec<u8>>) -> Self {
+        bytes.map_or(Self::Absent, |bytes| Self::Found(bytes.into()))
+    }
+}
+
+/// Keeps bytes under names, and forgets them when their life is over or when it needs room.
+///
+/// Names are bytes that the predicate given to [`KeyedBuilder::names`](super::KeyedBuilder::names)
+/// allows. A life of `None` is for ever; the store counts lives by its own clock, and a record that it
+/// keeps longer does no harm.
+///
+/// Each operation may fail with [`ErrorKind::Store`](crate::ErrorKind::Store),
+/// [`Timeout`](crate::ErrorKind::Timeout) or [`Unavailable`](crate::ErrorKind::Unavailable).
+///
+/// # Parts
+///
+/// A store may consist of parts, such as several servers, of which each may fail by itself. Names that
+/// begin with a **route**, eight hexadecimal digits, are then asked for
+/// ([`KeyedBuilder::routed`](super::KeyedBuilder::routed)). All records of a base key have one route,
+/// and each part has a mark of the namespace of its own, so that a read asks one part only.
+pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
+    /// The name of the store, for people.
+    fn name(&self) -> &'static str;
+
+    /// Whether an operation may be pending at its first poll.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    /// Whether an operation may block the thread that polls it on I/O.
+    fn may_block(&self) -> bool {
+        false
+    }
+
+    /// A route into the part that this route leads to: the same one for all routes into that part.
+    fn home(&self, _route: u32) -> u32 {
+        0
+    }
+
+    /// The homes of all parts.
+    fn homes(&self) -> Vec<u32> {
+        vec![0]
+    }
+
+    /// What tells one division into parts from another. What was stored under another one is not
+    /// valid: purges may have gone to other parts meanwhile.
+    fn division(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// What stands under these names, in their order, in one trip.
+    ///
+    /// # Errors
+    ///
+    /// Where no part answers; names of some that do not are [`Lookup::Away`].
+    fn get_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<Vec<Lookup>>> + Send;
+
+    /// What stands under these names, of which the first `taken` are deleted; in one trip where the
+    /// store can read and delete in one.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`get_many`](Self::get_many); names that are [`Lookup::Away`] may still be there.
+    fn take_many(
+        &self,
+        names: &[Vec<u8>],
+        taken: usize,
+    ) -> impl Future<Output = Result<Vec<Lookup>>> + Send {
+        async move {
+            let found = self.get_many(names).await?;
+            let there = |lookup: &&Lookup| !matches!(lookup, Lookup::Absent);
+            let pairs = names.iter().zip(&found).take(taken);
+            let there: Vec<Vec<u8>> = pairs
+                .filter(|(_, lookup)| there(lookup))
+                .map(|(name, _)| name.clone())
+                .collect();
+            if !there.is_empty() {
+                self.delete_many(&there).await?;
+            }
+            Ok(found)
+        }
+    }
+
+    /// Stores bytes, whatever is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for more bytes than the store takes.
+    fn set(
+        &self,
+        name: &[u8],
+        bytes: Vec<u8>,
+        life: Option<Duration>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Stores bytes where nothing is, in one step. Answers whether it stored them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for more bytes than the store takes.
+    fn add(
+        &self,
+        name: &[u8],
+        bytes: Vec<u8>,
+        life: Option<Duration>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Stores the second bytes where exactly the first are, in one step. Answers whether it did.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for more bytes than the store takes.
+    fn swap(
+        &self,
+        name: &[u8],
+        old_and_new: (&Found, Vec<u8>),
+        life: Option<Duration>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Whether [`add`](Self::add) and [`swap`](Self::swap) are one step indeed. Where they are a read and
+    /// a write, purges of this process hold all the same; one of another process that comes between the
+    /// two may be undone, and counters may lose what others add meanwhile.
+    fn swaps_in_one_step(&self) -> bool {
+        true
+    }
+
+    /// Deletes what stands under these names.
+    ///
+    /// # Errors
+    ///
+    /// Where a part does not answer; what the others have of the names is deleted all the same.
+    fn delete_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<()>> + Send;
+
+    /// All names that begin so; `None` from a store that cannot list them.
+    fn list(&self, _start: &[u8]) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Gives back the space of a namespace that was cleared, as far as that is possible without
+    /// touching what belongs to others.
+    fn clear(&self, _start: &[u8]) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
