@@ -101,6 +101,16 @@ impl<V> Entry<V> {
         }
     }
 
+    /// The bytes that this entry takes, roughly: its value, its tags and itself.
+    pub fn weight(&self) -> usize
+    where
+        V: crate::Value,
+    {
+        let tags = self.meta.tags.iter();
+        let tags: usize = tags.map(|tag| tag.as_bytes().len()).sum();
+        self.value.weight() + size_of::<Self>().saturating_sub(size_of::<V>()) + tags
+    }
+
     pub(crate) fn verified(&self) -> u64 {
         self.verified.load(Ordering::Acquire)
     }

@@ -10,6 +10,7 @@ use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use crate::environment::{Room, Settings};
 use crate::event::{SharedEvent, Watcher};
 use crate::layout::Layout;
+use crate::near::Near;
 use crate::place;
 use crate::store::{Parts, Shared};
 
@@ -21,6 +22,7 @@ pub struct SharedBuilder {
     namespace: Vec<u8>,
     packing: Packing,
     max_value: Option<usize>,
+    near: Option<usize>,
     clock: Option<Arc<dyn Clock>>,
     watcher: Option<Watcher>,
 }
@@ -46,6 +48,8 @@ impl SharedBuilder {
     pub const MAX_SIZE: u64 = 1 << 44;
     /// The largest value, unless told otherwise or the size is small: 8 MB.
     pub const MAX_VALUE: usize = 8 << 20;
+    /// What a process keeps near by, unless told otherwise or the size is small: 32 MiB.
+    pub const NEAR: usize = 32 << 20;
     /// How many threads of all processes can read at once.
     const READERS: u32 = 1024;
 
@@ -56,6 +60,7 @@ impl SharedBuilder {
             namespace: Self::NAMESPACE.into(),
             packing: Packing::new(),
             max_value: None,
+            near: None,
             clock: None,
             watcher: None,
         }
@@ -101,6 +106,15 @@ impl SharedBuilder {
         self
     }
 
+    /// How many bytes of what it has read each process keeps as values, to answer without the map; 0
+    /// for none. What another process writes or purges is seen at the next read all the same.
+    /// Default: an eighth of the size, 32 MiB at most.
+    #[must_use]
+    pub fn near(mut self, bytes: usize) -> Self {
+        self.near = Some(bytes);
+        self
+    }
+
     /// The clock of the entries; all processes must have the same time by it. Default: the clock of
     /// the machine, on which processes agree even where the wall was set in between.
     #[must_use]
@@ -125,6 +139,7 @@ impl SharedBuilder {
     /// or in another container.
     pub fn build<C>(self, codec: C) -> Result<Shared<C>> {
         let max_value = self.check()?;
+        let near = self.check_near()?;
         let envelope = Envelope::new(&self.namespace, self.packing)?;
         let page = rustix::param::page_size() as u64;
         let settings = Settings {
@@ -133,6 +148,7 @@ impl SharedBuilder {
             readers: Self::READERS,
         };
         Ok(Shared::new(Parts {
+            near: Near::new(near),
             room: Room::of(settings)?,
             layout: Layout::new(&self.namespace),
             codec,
@@ -165,6 +181,20 @@ impl SharedBuilder {
             Some(bytes) => wrong(format!(
                 "max_value is {bytes} bytes (give 1 at least, and at most an eighth of the size, \
                  which is {most} bytes)"
+            )),
+        }
+    }
+    fn check_near(&self) -> Result<usize> {
+        let most = usize::try_from(self.size).unwrap_or(usize::MAX);
+        match self.near {
+            None => Ok((most / 8).min(Self::NEAR)),
+            Some(bytes) if bytes <= most => Ok(bytes),
+            Some(bytes) => Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "near is {bytes} bytes (give at most the size, which is {most} bytes, or 0 for \
+                     none)"
+                ),
             )),
         }
     }

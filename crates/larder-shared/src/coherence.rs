@@ -1,88 +1,76 @@
 //! Whether something that was read a while ago may have changed since.
+//!
+//! The near tier takes the [`Stamp`] of an entry **before** it reads the entry, and keeps both. As
+//! long as the stamp holds, no process has finished a write or a purge of the entry's base key, or of
+//! everything.
+//!
+//! Writers move the words between saying that they begin to commit ([`Word::Begun`]) and committing.
+//! So a stamp from before the move fails as soon as the commit can be seen. One from after the move
+//! could belong to a read that came before the commit: there is none while a commit is under way, nor
+//! after a writer was killed in the midst of one, until the next writer is done.
+//!
+//! Base keys share 65,536 slots: a neighbour's write costs a read, and never shows something old.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use larder_core::Key;
-
-use crate::layout::Layout;
+use crate::layout::Spot;
 use crate::map::{Map, Word};
+use crate::opened::Inside;
 
-/// The words by which a process sees that an entry has changed, without reading it: for a near tier
-/// that keeps hot entries of its own.
-///
-/// Take the [`Stamp`] of a key **before** reading it from the store, and keep both. As long as the
-/// stamp [holds](Self::holds), no process has finished a write or a purge of the key, or of anything
-/// that it may depend on. Every writer moves the words when it says what it changes, and again when
-/// it has committed and before its caller hears of it. Base keys share
-/// 65,536 slots: a neighbour's write costs a read, and never shows something old.
-///
-/// Looking costs three loads from memory. Cheap to clone.
-///
-/// ```
-/// use larder_core::codec::{Plain, Safe};
-/// use larder_core::{Key, Kind, Store, ThreadPark, drive, store::Removal};
-/// use larder_shared::Shared;
-///
-/// # let directory = tempfile::tempdir().unwrap();
-/// # let directory = directory.path().join("cache");
-/// let store = Shared::builder(&directory).build(Safe)?;
-/// let (coherence, key) = (store.coherence()?, Key::new(Kind::User, "k"));
-/// let stamp = coherence.read(&key);
-/// // Read the entry here.
-/// assert!(coherence.holds(&key, stamp));
-/// let keys = [key.clone()];
-/// let remove = <Shared<Safe> as Store<Plain>>::remove(&store, Removal::Keys(&keys));
-/// let Ok(removed) = drive(remove, &ThreadPark);
-/// removed?;
-/// assert!(!coherence.holds(&key, stamp));
-/// # Ok::<(), larder_core::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Coherence {
-    map: Arc<Map>,
-    layout: Layout,
+/// Where the words of an entry lie in the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    slot: u32,
+    mark: u32,
 }
 
-/// What the words of a key were.
+impl Places {
+    pub(crate) fn of(spot: &Spot) -> Self {
+        Self {
+            slot: Map::slot_of(spot.base),
+            mark: Map::mark_of(spot),
+        }
+    }
+}
+
+/// What the words of an entry were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    epoch: u64,
+pub(crate) struct Stamp {
+    /// How often everything has moved, from the random number on by which this process has the
+    /// environment open: the words of another map are not comparable.
     all: u64,
     slot: u64,
 }
 
-impl Coherence {
-    pub(crate) fn new(map: Arc<Map>, layout: Layout) -> Self {
-        Self { map, layout }
+impl Inside {
+    /// The stamp of what is read from now on; `None` while somebody commits.
+    pub(crate) fn stamp(&self, places: Places) -> Option<Stamp> {
+        let stamp = self.words(places);
+        // In this order: whoever moved the words that stand in the stamp had begun by then.
+        let begun = self.map.word(Word::Begun).load(Ordering::Acquire);
+        let committed = self.map.word(Word::Committed).load(Ordering::Acquire);
+        (committed == begun).then_some(stamp)
     }
 
-    /// The stamp of a key now.
-    pub fn read(&self, key: &Key) -> Stamp {
-        let slot = self.map.slot(self.layout.spot(key).base);
+    /// Whether nothing has changed at these places since `stamp` was taken.
+    pub(crate) fn holds(&self, places: Places, stamp: Stamp) -> bool {
+        self.words(places) == stamp
+    }
+
+    fn words(&self, places: Places) -> Stamp {
+        let all = self.map.word(Word::All).load(Ordering::Acquire);
         Stamp {
-            epoch: self.map.word(Word::Epoch).load(Ordering::Acquire),
-            all: self.map.word(Word::All).load(Ordering::Acquire),
-            slot: slot.load(Ordering::Acquire),
+            all: all.wrapping_add(self.process),
+            slot: self.map.slot(places.slot).load(Ordering::Acquire),
         }
     }
 
-    /// Whether nothing has changed under `key` since `stamp` was read.
-    pub fn holds(&self, key: &Key, stamp: Stamp) -> bool {
-        self.read(key) == stamp
-    }
-
-    /// Says that an entry was read, so that it is not evicted for now: for those who serve it
-    /// without the store.
-    pub fn touch(&self, key: &Key) {
-        touch(&self.map, &self.layout.spot(key));
-    }
-}
-
-/// Marks an entry as read. A mark that is set is left alone: the others need not fetch it anew.
-pub(crate) fn touch(map: &Map, spot: &crate::layout::Spot) {
-    let mark = map.mark(spot);
-    if mark.load(Ordering::Relaxed) == 0 {
-        mark.store(1, Ordering::Relaxed);
+    /// Says that an entry was read, so that it is not evicted for now. A mark that is set is left
+    /// alone: the others need not fetch it anew.
+    pub(crate) fn touch(&self, places: Places) {
+        let mark = self.map.mark(places.mark);
+        if mark.load(Ordering::Relaxed) == 0 {
+            mark.store(1, Ordering::Relaxed);
+        }
     }
 }

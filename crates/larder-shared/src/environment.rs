@@ -7,13 +7,12 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 use larder_core::{Error, ErrorKind, Result};
@@ -86,6 +85,13 @@ impl Room {
         }
     }
 
+    /// The environment, where it is open and nothing has to be done about it.
+    pub(crate) fn at_hand(&self) -> Option<Guard<Option<Arc<Opened>>>> {
+        let current = self.current.load();
+        let is_current = |opened: &Arc<Opened>| opened.is_current();
+        current.as_ref().is_some_and(is_current).then_some(current)
+    }
+
     #[cold]
     fn reopen(&self, notes: &mut Vec<SharedEvent>) -> Result<Arc<Opened>> {
         // Another thread may still be busy with what was open before under the same name.
@@ -106,7 +112,7 @@ impl Room {
             }
             drop(opened);
             match self.current.swap(None) {
-                Some(old) if old.pid != process::id() => old.close_inherited(),
+                Some(old) if old.is_inherited() => old.close_inherited(),
                 old => drop(old),
             }
         }

@@ -6,11 +6,14 @@
 
 use std::cell::Cell;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 static HELD: AtomicBool = AtomicBool::new(false);
+
+/// How many forks lie between this process and the one that loaded this library.
+static ERA: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// Whether this thread is the one that holds.
@@ -27,6 +30,11 @@ pub(crate) fn alone<T>(work: impl FnOnce() -> T) -> T {
     INSIDE.set(true);
     let _leave = Leave;
     work()
+}
+
+/// Tells this process from those that it came from, without asking the kernel who it is.
+pub(crate) fn era() -> u64 {
+    ERA.load(Ordering::Relaxed)
 }
 
 /// Leaves also when the work panics.
@@ -72,6 +80,7 @@ extern "C" fn after_fork() {
 }
 
 extern "C" fn after_fork_in_child() {
+    ERA.fetch_add(1, Ordering::Relaxed);
     crate::lease::forget_inherited();
     after_fork();
 }

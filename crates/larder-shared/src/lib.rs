@@ -16,7 +16,9 @@
 //! # Ok::<(), larder_core::Error>(())
 //! ```
 //!
-//! A read takes a microsecond or two and waits for nobody. Writers of all processes take turns; a
+//! A read takes a microsecond or two and waits for nobody. What this process has read lately it keeps
+//! as values, and answers with them like the memory store, as long as no process changes them: see
+//! [`SharedBuilder::near`]. Writers of all processes take turns; a
 //! turn is some ten microseconds. A process that is *stopped* (not killed) in the midst of its turn
 //! holds up the writers of the others until it goes on.
 //!
@@ -25,7 +27,7 @@
 //! | name | what |
 //! |---|---|
 //! | `store-<epoch>/` | the LMDB environment |
-//! | `coherence.map` | the words that processes share beside it: see [`Coherence`] |
+//! | `coherence.map` | the words that processes share beside it: what has changed, what was read |
 //! | `locks` | on whose bytes processes show that they are there, and leases are held |
 //! | `set-aside/` | the environment that was replaced last, for whoever wants to know why |
 //!
@@ -59,6 +61,7 @@ mod layout;
 mod lease;
 mod locks;
 mod map;
+mod near;
 mod opened;
 mod place;
 mod settle;
@@ -66,7 +69,6 @@ mod stats;
 mod store;
 
 pub use builder::SharedBuilder;
-pub use coherence::{Coherence, Stamp};
 pub use event::{Replaced, SharedEvent};
 pub use lease::{Follow, Lead, Lease};
 pub use stats::Unreadables;

@@ -170,14 +170,24 @@ impl Map {
         self.word_at(word as usize)
     }
 
-    /// The slot of a base key.
-    pub(crate) fn slot(&self, base: u128) -> &AtomicU64 {
-        self.word_at(SLOTS_AT + 8 * (base as usize % SLOTS))
+    /// Which slot is that of a base key.
+    pub(crate) fn slot_of(base: u128) -> u32 {
+        (base % SLOTS as u128) as u32
     }
 
-    /// The byte that says whether an entry was read.
-    pub(crate) fn mark(&self, spot: &Spot) -> &AtomicU8 {
-        let at = MARKS_AT + spot.hash() as usize % MARKS;
+    /// Says how often what shares this slot has changed.
+    pub(crate) fn slot(&self, number: u32) -> &AtomicU64 {
+        self.word_at(SLOTS_AT + 8 * (number as usize % SLOTS))
+    }
+
+    /// Which byte is that of an entry.
+    pub(crate) fn mark_of(spot: &Spot) -> u32 {
+        (spot.hash() % MARKS as u64) as u32
+    }
+
+    /// Says whether an entry was read.
+    pub(crate) fn mark(&self, number: u32) -> &AtomicU8 {
+        let at = MARKS_AT + number as usize % MARKS;
         assert!(at < LENGTH);
         // SAFETY: the byte lies within the mapping and lives as long as `self`; every process
         // reaches it through atomics only.
@@ -204,7 +214,8 @@ impl Map {
 
     /// Says that entries of this base key change.
     pub(crate) fn move_slot(&self, base: u128) {
-        self.slot(base).fetch_add(1, Ordering::AcqRel);
+        self.slot(Self::slot_of(base))
+            .fetch_add(1, Ordering::AcqRel);
     }
 
     /// Says that any entry may change.

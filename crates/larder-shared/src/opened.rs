@@ -30,7 +30,8 @@ pub(crate) type Records = Database<'static, Bytes, Bytes>;
 /// The environment in one process.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) pid: u32,
+    /// The process that opened it.
+    era: u64,
     inside: NonNull<Inside>,
 }
 
@@ -71,7 +72,7 @@ impl Deref for Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if self.pid == process::id() {
+        if !self.is_inherited() {
             self.close();
         }
     }
@@ -80,9 +81,14 @@ impl Drop for Opened {
 impl Opened {
     pub(crate) fn new(inside: Inside) -> Self {
         Self {
-            pid: process::id(),
+            era: fork::era(),
             inside: NonNull::from(Box::leak(Box::new(inside))),
         }
+    }
+
+    /// Whether a parent of this process opened it.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.era != fork::era()
     }
 
     /// Gives back the map and the files.
@@ -103,9 +109,7 @@ impl Opened {
 
     /// Whether this is still what everybody uses. Looks at the directory now and then.
     pub(crate) fn is_current(&self) -> bool {
-        if self.pid != process::id()
-            || self.map.word(Word::Epoch).load(Ordering::Acquire) != self.epoch
-        {
+        if self.is_inherited() || !self.is_of_this_epoch() {
             return false;
         }
         let now = coarse();
@@ -125,7 +129,7 @@ impl Opened {
     pub(crate) fn is_in_place(&self) -> bool {
         let in_place =
             fs::metadata(&self.map_path).is_ok_and(|about| about.ino() == self.map.inode);
-        in_place && self.map.word(Word::Epoch).load(Ordering::Acquire) == self.epoch
+        in_place && self.is_of_this_epoch()
     }
 
     /// Replaces the environment by an empty one, for all processes. From the moment that the epoch
@@ -136,7 +140,7 @@ impl Opened {
             if !held.map_err(|error| broken("the lock file", error))? {
                 return Err(busy());
             }
-            if self.map.word(Word::Epoch).load(Ordering::Acquire) == self.epoch {
+            if self.is_of_this_epoch() {
                 for word in [Word::Committed, Word::Begun, Word::Entries, Word::Bytes] {
                     self.map.word(word).store(0, Ordering::Release);
                 }
@@ -156,6 +160,13 @@ impl Opened {
                 .map(drop)
                 .map_err(|error| broken("the lock file", error))
         })
+    }
+}
+
+impl Inside {
+    /// Whether no process has replaced the environment since this one opened it.
+    pub(crate) fn is_of_this_epoch(&self) -> bool {
+        self.map.word(Word::Epoch).load(Ordering::Acquire) == self.epoch
     }
 }
 

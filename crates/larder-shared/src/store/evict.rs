@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use super::writing::{Writing, entries_after};
 use crate::layout::{ENTRY, EXPIRY, Head, Spot};
+use crate::map::Map;
 
 /// How many expired entries one write takes out at most.
 const EXPIRED: usize = 4;
@@ -60,7 +61,7 @@ impl Writing<'_> {
             let victims = self.go_round(except, (used - most) * page())?;
             visits += VISITS;
             for spot in victims {
-                self.evicted += u64::from(self.delete(spot)?);
+                self.counts.evicted += u64::from(self.delete(spot)?);
             }
             used = self.used()?;
         }
@@ -90,7 +91,7 @@ impl Writing<'_> {
                 continue;
             };
             hand[1..].copy_from_slice(&key[1..]);
-            let mark = map.mark(&spot);
+            let mark = map.mark(Map::mark_of(&spot));
             if Some(spot) == except || mark.load(Ordering::Relaxed) != 0 {
                 mark.store(0, Ordering::Relaxed);
                 continue;

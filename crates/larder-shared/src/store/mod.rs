@@ -2,6 +2,7 @@
 
 mod count;
 mod evict;
+mod near;
 mod read;
 mod remove;
 #[cfg(test)]
@@ -20,12 +21,12 @@ use larder_core::store::{Mode, Put, Reading, Removal, Size};
 use larder_core::{Clock, Entry, Key, Meta, Result, Store, Tag, Value};
 
 use crate::builder::SharedBuilder;
-use crate::coherence::Coherence;
 use crate::environment::Room;
 use crate::event::{SharedEvent, Watcher};
 use crate::layout::Layout;
 use crate::lease::{self, Lease};
 use crate::map::Word;
+use crate::near::Near;
 use crate::opened::Opened;
 use crate::stats::{Tally, Unreadables};
 
@@ -36,6 +37,8 @@ use crate::stats::{Tally, Unreadables};
 pub struct Shared<C>(Arc<Inner<C>>);
 
 pub(crate) struct Inner<C> {
+    /// What this process has read lately; `None` where it keeps nothing.
+    near: Option<Near>,
     room: Arc<Room>,
     layout: Layout,
     codec: C,
@@ -50,6 +53,7 @@ pub(crate) struct Inner<C> {
 
 /// What a store is made of.
 pub(crate) struct Parts<C> {
+    pub(crate) near: Option<Near>,
     pub(crate) room: Arc<Room>,
     pub(crate) layout: Layout,
     pub(crate) codec: C,
@@ -70,6 +74,7 @@ impl Shared<()> {
 impl<C> Shared<C> {
     pub(crate) fn new(parts: Parts<C>) -> Self {
         let Parts {
+            near,
             room,
             layout,
             codec,
@@ -80,6 +85,7 @@ impl<C> Shared<C> {
             watcher,
         } = parts;
         Self(Arc::new(Inner {
+            near,
             room,
             layout,
             codec,
@@ -95,20 +101,6 @@ impl<C> Shared<C> {
     /// How often reads of this process found something that is no entry for us.
     pub fn unreadables(&self) -> Unreadables {
         self.0.tally.read()
-    }
-
-    /// The words by which this process sees that an entry has changed. Ask anew when the store was
-    /// found to be somewhere else: what a [`Coherence`] says holds for the directory as it was then.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Store`](larder_core::ErrorKind::Store) where the environment cannot be opened.
-    pub fn coherence(&self) -> Result<Coherence> {
-        let opened = self.0.opened()?;
-        Ok(Coherence::new(
-            Arc::clone(&opened.map),
-            self.0.layout.clone(),
-        ))
     }
 
     /// The right to load a key, or the way to wait for whoever has it, in any process.
@@ -164,6 +156,14 @@ impl<V: Value, C: Codec<V>> Store<V> for Shared<C> {
     /// own would cost more than it saves.
     fn may_block(&self) -> bool {
         false
+    }
+
+    fn keeps_at_hand(&self) -> bool {
+        self.0.near.is_some()
+    }
+
+    fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        self.0.at_hand(key)
     }
 
     async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {

@@ -7,9 +7,10 @@ use larder_core::store::Reading;
 use larder_core::{Entry, Fence, Key, Meta, Result, Value};
 
 use super::Inner;
+use super::near::Sight;
 use super::times::Times;
 use super::writing::View;
-use crate::coherence::touch;
+use crate::coherence::Places;
 use crate::event::Replaced;
 use crate::layout::{Head, Spot, State};
 use crate::opened::{Opened, failed, is_damage};
@@ -27,39 +28,74 @@ pub(super) struct Raw {
     payload: Vec<u8>,
 }
 
+/// An entry in the environment, and where it lies.
+pub(super) struct Found {
+    pub(super) raw: Raw,
+    pub(super) spot: Spot,
+}
+
 impl<C> Inner<C> {
     pub(super) fn get<V: Value>(&self, key: &Key) -> Result<Reading<V>>
     where
         C: Codec<V>,
     {
-        let read = self.read(|opened, view, state| {
-            let times = self.times_in(opened);
-            let raw = self.find(opened, view, (state, key, times))?;
-            Ok((raw, state.fence(), times))
-        })?;
-        let Some((raw, fence, times)) = read else {
-            return Ok(nothing());
-        };
-        let entry = raw.and_then(|raw| self.decode(raw, times)).map(Arc::new);
-        Ok(Reading { entry, fence })
+        match self.near_by(key) {
+            Some(reading) => Ok(reading),
+            None => {
+                let mut far = self.get_far(&[key])?;
+                Ok(far.pop().unwrap_or_else(nothing))
+            }
+        }
     }
 
-    /// Reads many keys in one transaction.
+    /// Reads many keys; what is not near by in one transaction.
     pub(super) fn get_many<V: Value>(&self, keys: &[Key]) -> Result<Vec<Reading<V>>>
     where
         C: Codec<V>,
     {
-        let read = self.read(|opened, view, state| {
+        let near: Vec<_> = keys.iter().map(|key| self.near_by(key)).collect();
+        let missing = keys.iter().zip(&near).filter(|(_, near)| near.is_none());
+        let missing: Vec<&Key> = missing.map(|(key, _)| key).collect();
+        let mut far = match missing.is_empty() {
+            true => Vec::new(),
+            false => self.get_far(&missing)?,
+        };
+        let mut far = far.drain(..);
+        let or_far = |near: Option<_>| near.or_else(|| far.next()).unwrap_or_else(nothing);
+        Ok(near.into_iter().map(or_far).collect())
+    }
+
+    /// Reads keys from the environment in one transaction, and keeps what it finds near by. Nothing
+    /// where there is no room even to begin.
+    #[inline(never)]
+    fn get_far<V: Value>(&self, keys: &[&Key]) -> Result<Vec<Reading<V>>>
+    where
+        C: Codec<V>,
+    {
+        let sights = |opened: &Opened| -> Vec<Sight> {
+            keys.iter().map(|key| self.sight(opened, key)).collect()
+        };
+        let read = self.read_after(sights, |opened, (view, state), sights| {
             let times = self.times_in(opened);
-            let find = |key| self.find(opened, view, (state, key, times));
-            let found = keys.iter().map(find).collect::<heed::Result<Vec<_>>>()?;
-            Ok((found, state.fence(), times))
+            let find = |(key, sight): (&&Key, &Sight)| {
+                let found = self.find(view, (state, times), (key, sight.spot))?;
+                if let Some(found) = &found {
+                    opened.touch(Places::of(&found.spot));
+                }
+                Ok((found, *sight))
+            };
+            let found = keys.iter().zip(sights).map(find);
+            Ok((
+                found.collect::<heed::Result<Vec<_>>>()?,
+                state.fence(),
+                times,
+            ))
         })?;
         let Some((found, fence, times)) = read else {
-            return Ok(keys.iter().map(|_| nothing()).collect());
+            return Ok(Vec::new());
         };
-        let readings = found.into_iter().map(|raw| Reading {
-            entry: raw.and_then(|raw| self.decode(raw, times)).map(Arc::new),
+        let readings = keys.iter().zip(found).map(|(key, (found, sight))| Reading {
+            entry: found.and_then(|found| self.bring(key, (found, sight), (&fence, times))),
             fence: fence.clone(),
         });
         Ok(readings.collect())
@@ -71,10 +107,24 @@ impl<C> Inner<C> {
         &self,
         look: impl Fn(&Opened, &View<'_>, &State) -> heed::Result<T>,
     ) -> Result<Option<T>> {
+        self.read_after(
+            |_| (),
+            |opened, (view, state), ()| look(opened, view, state),
+        )
+    }
+
+    /// As [`read`](Self::read), after `before`, which runs just before the transaction begins.
+    fn read_after<B, T>(
+        &self,
+        before: impl Fn(&Opened) -> B,
+        look: impl Fn(&Opened, (&View<'_>, &State), &B) -> heed::Result<T>,
+    ) -> Result<Option<T>> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let opened = self.opened()?;
-            match self.look(&opened, &look) {
+            let before = before(&opened);
+            let look = |view: &View<'_>, state: &State| look(&opened, (view, state), &before);
+            match self.look(&opened, look) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) if self.found()? => {}
                 Ok(None) => return Ok(None),
@@ -94,7 +144,7 @@ impl<C> Inner<C> {
     fn look<T>(
         &self,
         opened: &Opened,
-        look: &impl Fn(&Opened, &View<'_>, &State) -> heed::Result<T>,
+        look: impl Fn(&View<'_>, &State) -> heed::Result<T>,
     ) -> heed::Result<Option<T>> {
         let txn = opened.env.read_txn()?;
         let view = View {
@@ -103,7 +153,7 @@ impl<C> Inner<C> {
             layout: &self.layout,
         };
         match view.state()? {
-            Some(state) => look(opened, &view, &state).map(Some),
+            Some(state) => look(&view, &state).map(Some),
             None => Ok(None),
         }
     }
@@ -111,26 +161,18 @@ impl<C> Inner<C> {
     /// The entry of a key: its own, or that of the base key.
     fn find(
         &self,
-        opened: &Opened,
         view: &View<'_>,
-        (state, key, times): (&State, &Key, Times),
-    ) -> heed::Result<Option<Raw>> {
-        let spot = self.layout.spot(key);
-        let own = self.raw(view, (state, key), spot)?;
-        let usable = own
-            .as_ref()
-            .is_some_and(|raw| times.now < raw.meta.keep_until.as_millis());
-        if usable || spot.is_base() {
-            if usable {
-                touch(&opened.map, &spot);
-            }
+        (state, times): (&State, Times),
+        (key, spot): (&Key, Spot),
+    ) -> heed::Result<Option<Found>> {
+        let at = |spot| move |raw| Found { raw, spot };
+        let own = self.raw(view, (state, key), spot)?.map(at(spot));
+        let usable = |found: &Found| times.now < found.raw.meta.keep_until.as_millis();
+        if spot.is_base() || own.as_ref().is_some_and(usable) {
             return Ok(own);
         }
         let base = self.raw(view, (state, &key.base_key()), spot.of_base())?;
-        if base.is_some() {
-            touch(&opened.map, &spot.of_base());
-        }
-        Ok(base.or(own))
+        Ok(base.map(at(spot.of_base())).or(own))
     }
 
     /// The valid entry at `spot`, if it is one of `key`.

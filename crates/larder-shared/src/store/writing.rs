@@ -2,7 +2,6 @@
 
 use std::io;
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -114,6 +113,18 @@ impl<C> Inner<C> {
         let done = work(&mut writing)?;
         writing.commit()?;
         Ok(done)
+    }
+
+    /// What a writer leaves that is killed just behind its commit.
+    #[cfg(test)]
+    pub(super) fn unfinished(
+        &self,
+        opened: &Opened,
+        work: impl FnOnce(&mut Writing<'_>) -> heed::Result<()>,
+    ) -> heed::Result<()> {
+        let mut writing = Writing::begin(opened, &self.layout)?;
+        work(&mut writing)?;
+        writing.txn.commit()
     }
 
     fn give_up(&self, need: Need, opened: &Opened, error: &heed::Error) -> Result<()> {
@@ -249,9 +260,33 @@ pub(super) struct Writing<'a> {
     moved: Vec<u128>,
     moved_all: bool,
     changed: bool,
+    pub(super) counts: Counts,
+}
+
+/// By how much a transaction changes what the map counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
     entries: i64,
     bytes: i64,
     pub(super) evicted: u64,
+}
+
+/// Says that a transaction was committed.
+fn conclude(opened: &Opened, id: u64, counts: Counts) {
+    if !opened.is_of_this_epoch() {
+        return;
+    }
+    let map = &opened.map;
+    map.word(Word::Committed).fetch_max(id, Ordering::AcqRel);
+    let add = |word, change: i64| {
+        if change != 0 {
+            let word = map.word(word);
+            word.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+        }
+    };
+    add(Word::Entries, counts.entries);
+    add(Word::Bytes, counts.bytes);
+    add(Word::Evicted, counts.evicted.cast_signed());
 }
 
 impl<'a> Writing<'a> {
@@ -263,47 +298,35 @@ impl<'a> Writing<'a> {
             moved: Vec::new(),
             moved_all: false,
             changed: false,
-            entries: 0,
-            bytes: 0,
-            evicted: 0,
+            counts: Counts::default(),
         })
     }
 
-    /// The words move once more when the transaction is over, because who has read them since they
-    /// moved first may have read the old entry. The first move is for a writer that is killed between
-    /// its commit and the second one.
     fn commit(self) -> heed::Result<()> {
         if !self.changed {
             return Ok(());
         }
-        let map = Arc::clone(&self.opened.map);
-        // Said before and after, so that whoever finds the files later knows which transactions may
-        // be the last one. Those of another epoch do not count.
+        self.announce();
+        let (opened, counts) = (self.opened, self.counts);
         let id = self.txn.id() as u64;
-        let current = || map.word(Word::Epoch).load(Ordering::Acquire) == self.opened.epoch;
-        if current() {
+        self.txn.commit()?;
+        conclude(opened, id, counts);
+        Ok(())
+    }
+
+    /// Says that a commit begins, then moves the words: see [`coherence`](crate::coherence). What is
+    /// said before and after the commit also tells whoever finds the files later which transactions
+    /// may be the last one. Those of another epoch do not count.
+    pub(super) fn announce(&self) {
+        let map = &self.opened.map;
+        if self.opened.is_of_this_epoch() {
+            let id = self.txn.id() as u64;
             map.word(Word::Begun).store(id, Ordering::Release);
         }
-        let committed = self.txn.commit();
         self.moved.iter().for_each(|&base| map.move_slot(base));
         if self.moved_all {
             map.move_all();
         }
-        committed?;
-        if !current() {
-            return Ok(());
-        }
-        map.word(Word::Committed).fetch_max(id, Ordering::AcqRel);
-        let add = |word, change: i64| {
-            if change != 0 {
-                let word = map.word(word);
-                word.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
-            }
-        };
-        add(Word::Entries, self.entries);
-        add(Word::Bytes, self.bytes);
-        add(Word::Evicted, self.evicted.cast_signed());
-        Ok(())
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -316,13 +339,11 @@ impl<'a> Writing<'a> {
 
     /// Says that what a near tier has of this base key is out of date.
     pub(super) fn moves(&mut self, spot: Spot) {
-        self.opened.map.move_slot(spot.base);
         self.moved.push(spot.base);
     }
 
     /// Says so of everything.
     pub(super) fn moves_all(&mut self) {
-        self.opened.map.move_all();
         self.moved_all = true;
     }
 
@@ -426,8 +447,8 @@ impl<'a> Writing<'a> {
             let expiry = spot.expiry(head.keep_until);
             self.set(&expiry, &[])?;
         }
-        self.entries += 1;
-        self.bytes += bytes.len() as i64;
+        self.counts.entries += 1;
+        self.counts.bytes += bytes.len() as i64;
         self.moves(spot);
         Ok(())
     }
@@ -445,8 +466,8 @@ impl<'a> Writing<'a> {
         if let Some(at) = expires.filter(|&at| at != u64::MAX) {
             self.unset(&spot.expiry(at))?;
         }
-        self.entries -= 1;
-        self.bytes -= length;
+        self.counts.entries -= 1;
+        self.counts.bytes -= length;
         self.moves(spot);
         Ok(true)
     }

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use larder_core::Store;
+use larder_core::codec::Plain;
+
 use crate::support::{Bench, folder, key};
 
 /// Runs `work` in a child of this process; whether it went well.
@@ -27,9 +30,15 @@ fn a_child_and_its_parent_read_each_others_entries() {
     let (_folder, path) = folder();
     let parent = Bench::at(&path);
     parent.put_text("from the parent", "p");
+    let near = |bench: &Bench| <_ as Store<Plain>>::at_hand(&bench.store, &key("from the parent"));
+    assert_eq!(parent.get_text("from the parent").as_deref(), Some("p"));
+    assert!(near(&parent).is_some());
     let child = parent.clone();
     assert!(in_child(|| {
-        let read = child.get_text("from the parent").as_deref() == Some("p");
+        // What the parent had near by is the parent's.
+        let mut read = near(&child).is_none();
+        read &= child.get_text("from the parent").as_deref() == Some("p");
+        read &= near(&child).is_some();
         child.put_text("from the child", "c");
         child.remove(&key("from the parent"));
         // A grandchild opens it once more.

@@ -2,7 +2,6 @@
 
 #![cfg(target_os = "linux")]
 
-mod coherence;
 mod damage;
 mod fork;
 mod kills;

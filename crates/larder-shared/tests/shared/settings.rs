@@ -44,6 +44,10 @@ fn a_wrong_setting_is_named_with_its_value_and_the_cure() {
         at().max_value(9 << 20),
         &["max_value is 9437184 bytes", "8388608"],
     );
+    says(
+        at().near(65 << 20),
+        &["near is 68157440 bytes", "67108864 bytes"],
+    );
     says(at().secret(Some(b"")), &["the secret is empty"]);
     fs::write(&path, "a file").unwrap();
     let name = path.join("below");

@@ -41,9 +41,7 @@ const OVERHEAD: usize = 120;
 
 impl<V: Value> Slot<V> {
     pub(super) fn new(key: &Key, entry: Arc<Entry<V>>) -> Self {
-        let tags: usize = entry.meta.tags.iter().map(|tag| tag.as_bytes().len()).sum();
-        let value = entry.value.weight() + size_of::<Entry<V>>().saturating_sub(size_of::<V>());
-        let weight = key.as_bytes().len() + value + tags + OVERHEAD;
+        let weight = key.as_bytes().len() + entry.weight() + OVERHEAD;
         Self { entry, weight }
     }
 }

@@ -1,3 +1,5 @@
+mod near;
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,45 +11,14 @@ use larder_core::{Clock, Entry, Key, Kind, Policy, Store, SystemClock, Tag, Thre
 
 use super::Shared;
 use super::writing::Need;
-use crate::layout::{Head, Purged};
+use crate::layout::Purged;
 use crate::map::Word;
 
+/// A store that reads everything from the environment.
 fn store() -> (tempfile::TempDir, Shared<Safe>) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Shared::builder(folder.path().join("cache")).build(Safe);
-    (folder, store.unwrap())
-}
-
-/// Once for a writer that is killed behind its commit, once for who has read in between.
-#[test]
-fn the_words_move_before_the_commit_and_after_it() {
-    let (_folder, store) = store();
-    let coherence = store.coherence().unwrap();
-    let key = Key::new(Kind::User, "k");
-    let spot = store.0.layout.spot(&key);
-    let head = Head {
-        keep_until: u64::MAX,
-        sequence: 1,
-        namespace: 0,
-        process: 0,
-        order: 0,
-    };
-    for all in [false, true] {
-        let before = coherence.read(&key);
-        let within = store.0.write(Need::Room, |writing| {
-            if all {
-                let state = writing.state()?;
-                writing.save(&state)?;
-                writing.moves_all();
-            } else {
-                writing.insert(spot, &head, b"envelope")?;
-            }
-            Ok(coherence.read(&key))
-        });
-        let within = within.unwrap().unwrap();
-        assert_ne!(within, before);
-        assert!(!coherence.holds(&key, within));
-    }
+    let store = Shared::builder(folder.path().join("cache"));
+    (folder, store.near(0).build(Safe).unwrap())
 }
 
 /// What a load of `key` that starts now will bring.
