@@ -192,21 +192,14 @@ pub(crate) struct Head {
     /// The purges that its load had seen. What the envelope says of the fence is not used.
     pub(crate) sequence: u64,
     pub(crate) namespace: u64,
-    /// Who loaded it, and the order of that load among those of the same process.
-    pub(crate) process: u64,
+    /// When its load started, among all loads of the machine.
     pub(crate) order: u64,
 }
 
 impl Head {
     /// The bytes of an entry.
     pub(crate) fn write(&self, key: &[u8], envelope: &[u8]) -> Vec<u8> {
-        let head = [
-            self.keep_until,
-            self.sequence,
-            self.namespace,
-            self.process,
-            self.order,
-        ];
+        let head = [self.keep_until, self.sequence, self.namespace, self.order];
         let mut bytes = put_numbers(key, head);
         bytes.extend_from_slice(envelope);
         bytes
@@ -214,12 +207,11 @@ impl Head {
 
     /// The head and the envelope in the bytes of an entry; `None` where the head is damaged.
     pub(crate) fn read<'a>(key: &[u8], bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let ([keep_until, sequence, namespace, process, order], envelope) = numbers(key, bytes)?;
+        let ([keep_until, sequence, namespace, order], envelope) = numbers(key, bytes)?;
         let head = Self {
             keep_until,
             sequence,
             namespace,
-            process,
             order,
         };
         Some((head, envelope))

@@ -1,65 +1,84 @@
 //! The right to load a key, among all processes of the machine.
+//!
+//! Whoever leads holds a byte of the lock file; whoever follows asks to read it, so that the kernel
+//! wakes all of them at once when the leader lets go or is killed. That call has no timeout: a thread
+//! sleeps in it, one for each key that this process waits for, however many callers do.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result};
 
+use crate::fork;
 use crate::locks::{Hold, LockFile, PRESENT};
 
-/// What [`Shared::lease`](crate::Shared::lease) answers.
+/// What somebody who wants to load is told.
 #[derive(Debug)]
-pub enum Lease {
-    /// Nobody else loads this key: load it, store the value, then drop this.
+pub(crate) enum Taken {
+    /// Nobody else loads the key.
     Lead(Lead),
-    /// Another process loads it, or another lead of this process: wait for it, then read again.
+    /// Another process does, or another lead of this one.
     Follow(Follow),
 }
 
-/// The right to load. Dropping it wakes all who follow; so does the death of the process, at once.
-///
-/// A child of a fork does not inherit it.
-pub struct Lead {
-    _held: Held,
+/// A byte of the lock file that this process holds alone. Dropping it wakes all who follow; so does
+/// the death of the process, at once. A child of a fork does not inherit it.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    _held: Asked,
 }
 
-/// A lock, and the open file that has it.
-struct Held {
+/// A byte of the lock file, and an open file of its own to hold it by: the locks of one file never
+/// meet.
+struct Asked {
     file: Option<LockFile>,
     byte: u64,
-    pid: u32,
+    era: u64,
     place: Option<&'static AtomicI32>,
 }
 
-/// Waits until the lead is over. A future that is ready then; [`wait`](Self::wait) is for threads.
-pub struct Follow {
+/// Ready when the lead is over.
+pub(crate) struct Follow {
     wait: Arc<Wait>,
+    /// In a child of a fork nobody ends the wait, and its lock may never be opened.
+    era: u64,
+    /// Its waker's number among those of the wait.
+    number: Option<u64>,
 }
 
+/// One thread that waits.
 #[derive(Default)]
-struct Wait {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+struct Wait(Mutex<Waiting>);
 
 #[derive(Default)]
-struct State {
+struct Waiting {
     over: bool,
-    waker: Option<Waker>,
+    last: u64,
+    wakers: HashMap<u64, Waker>,
+}
+
+/// For how many keys a process waits at once. Beyond, it loads beside those who lead.
+const WAITS: usize = 512;
+
+/// What this process waits for: lock file and byte. Used inside of [`fork::alone`] only.
+static WAITING: Mutex<Option<Waits>> = Mutex::new(None);
+
+struct Waits {
+    era: u64,
+    waits: HashMap<(PathBuf, u64), Arc<Wait>>,
 }
 
 /// The descriptors of leads, and of those who wait for one, for the child of a fork to close: an
 /// open file that a child has too would hold its lock for as long as the child lives. What finds no
 /// place in here is closed when the child ends or runs another program.
-static FILES: [AtomicI32; 1024] = [const { AtomicI32::new(-1) }; 1024];
+static FILES: [AtomicI32; 2048] = [const { AtomicI32::new(-1) }; 2048];
 
 /// Closes what the parent of this process leads and waits for. Runs in the child, before anything else does.
 pub(crate) fn forget_inherited() {
@@ -84,32 +103,41 @@ fn note(fd: i32) -> Option<&'static AtomicI32> {
     FILES.iter().find(free)
 }
 
-/// Leads or follows at `byte` of the file at `path`.
-pub(crate) fn take(path: &Path, digest: u128) -> Result<Lease> {
+/// Leads or follows at the byte of this number in the file at `path`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Store`] where the lock file cannot be used, or this process waits for too many keys.
+pub(crate) fn take(path: &Path, number: u64) -> Result<Taken> {
     // Two keys that meet at one byte wait for each other for nothing.
-    let byte = digest as u64 % PRESENT;
-    match Held::take(path, byte).map_err(failed)? {
-        (held, true) => Ok(Lease::Lead(Lead { _held: held })),
-        (held, false) => follow(held).map(Lease::Follow).map_err(failed),
-    }
+    let byte = number % PRESENT;
+    // A fork in here would leave the child an open file that nobody has noted.
+    fork::alone(|| {
+        let (asked, leads) = Asked::take(path, byte).map_err(failed)?;
+        if leads {
+            return Ok(Taken::Lead(Lead { _held: asked }));
+        }
+        let wait = follow((path.to_path_buf(), byte), asked)?;
+        Ok(Taken::Follow(Follow {
+            wait,
+            era: fork::era(),
+            number: None,
+        }))
+    })
 }
 
-impl Held {
+impl Asked {
     /// Opens the file, and holds its byte if nobody else does; whether that was so.
     fn take(path: &Path, byte: u64) -> io::Result<(Self, bool)> {
-        // A fork in here would leave the child an open file that nobody has noted.
-        crate::fork::alone(|| {
-            // Each lease has an open file of its own, for the locks of one never meet.
-            let file = LockFile::open(path)?;
-            let leads = file.try_hold(byte, Hold::Write)?;
-            let held = Self {
-                byte,
-                pid: process::id(),
-                place: note(file.fd()),
-                file: Some(file),
-            };
-            Ok((held, leads))
-        })
+        let file = LockFile::open(path)?;
+        let leads = file.try_hold(byte, Hold::Write)?;
+        let asked = Self {
+            byte,
+            era: fork::era(),
+            place: note(file.fd()),
+            file: Some(file),
+        };
+        Ok((asked, leads))
     }
 
     /// Sleeps until nobody leads.
@@ -126,31 +154,69 @@ fn failed(error: io::Error) -> Error {
     Error::new(ErrorKind::Store, detail).caused_by(error)
 }
 
-/// The kernel wakes those who ask for a read lock all together; the call has no timeout, so a thread
-/// of its own waits, for as long as the lead lasts.
-fn follow(held: Held) -> io::Result<Follow> {
+/// Joins those who wait at this byte already, or has a thread wait.
+fn follow(at: (PathBuf, u64), asked: Asked) -> Result<Arc<Wait>> {
+    let mut waiting = waits();
+    let waits = &mut waiting.get_or_insert_with(Waits::new).waits;
+    if let Some(wait) = waits.get(&at).filter(|wait| !wait.lock().over) {
+        return Ok(Arc::clone(wait));
+    }
+    if waits.len() >= WAITS {
+        let detail = format!("this process waits for {WAITS} loads of others already");
+        return Err(Error::new(ErrorKind::Store, detail));
+    }
     let wait = Arc::new(Wait::default());
-    let shared = Arc::clone(&wait);
-    thread::Builder::new()
-        .name("larder-lease".into())
-        .stack_size(64 << 10)
-        .spawn(move || {
-            held.wait();
-            drop(held);
-            shared.end();
-        })?;
-    Ok(Follow { wait })
+    let (name, shared) = (at.clone(), Arc::clone(&wait));
+    let thread = thread::Builder::new().name("larder-lease".into());
+    let spawned = thread.stack_size(64 << 10).spawn(move || {
+        asked.wait();
+        drop(asked);
+        fork::alone(|| forget(&name, &shared));
+        shared.end();
+    });
+    spawned.map_err(failed)?;
+    waits.insert(at, Arc::clone(&wait));
+    Ok(wait)
 }
 
-impl Drop for Held {
+/// What this process waits for; what its parent waited for is not looked at.
+fn waits() -> MutexGuard<'static, Option<Waits>> {
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(inherited) = waiting.take_if(|waits| waits.era != fork::era()) {
+        std::mem::forget(inherited);
+    }
+    waiting
+}
+
+fn forget(at: &(PathBuf, u64), wait: &Arc<Wait>) {
+    if let Some(waits) = &mut *waits()
+        && waits
+            .waits
+            .get(at)
+            .is_some_and(|there| Arc::ptr_eq(there, wait))
+    {
+        waits.waits.remove(at);
+    }
+}
+
+impl Waits {
+    fn new() -> Self {
+        Self {
+            era: fork::era(),
+            waits: HashMap::new(),
+        }
+    }
+}
+
+impl Drop for Asked {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
-        if self.pid != process::id() {
+        if self.era != fork::era() {
             // The child's copy is closed already, and its number may be another file's by now.
             std::mem::forget(file);
             return;
         }
-        crate::fork::alone(|| {
+        fork::alone(|| {
             // Said aloud, because a program that is being started may have the file open too.
             let freed = file.try_hold(self.byte, Hold::Free);
             if let Some(place) = self.place {
@@ -162,60 +228,65 @@ impl Drop for Held {
 }
 
 impl Wait {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Wakers are foreign code: they run, and die, with no lock held.
     fn end(&self) {
-        let waker = {
-            let mut state = self.lock();
-            state.over = true;
-            state.waker.take()
+        let wakers = {
+            let mut waiting = self.lock();
+            waiting.over = true;
+            std::mem::take(&mut waiting.wakers)
         };
-        self.changed.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-impl Follow {
-    /// Blocks this thread until the lead is over, at most for `most`. Whether it is over.
-    pub fn wait(&self, most: Duration) -> bool {
-        let state = self.wait.lock();
-        let waited = self
-            .wait
-            .changed
-            .wait_timeout_while(state, most, |state| !state.over);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.over
+        wakers.into_values().for_each(Waker::wake);
     }
 }
 
 impl Future for Follow {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.wait.lock();
-        if state.over {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.era != fork::era() {
             return Poll::Ready(());
         }
-        let old = state.waker.replace(context.waker().clone());
-        drop(state);
+        let waker = context.waker().clone();
+        let (old, number) = {
+            let mut waiting = self.wait.lock();
+            if waiting.over {
+                return Poll::Ready(());
+            }
+            let number = self.number.unwrap_or_else(|| {
+                waiting.last += 1;
+                waiting.last
+            });
+            (waiting.wakers.insert(number, waker), number)
+        };
+        self.number = Some(number);
         drop(old);
         Poll::Pending
     }
 }
 
-impl fmt::Debug for Lead {
+impl Drop for Follow {
+    fn drop(&mut self) {
+        let number = self.number.filter(|_| self.era == fork::era());
+        let waker = number.and_then(|number| {
+            let mut waiting = self.wait.lock();
+            waiting.wakers.remove(&number)
+        });
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lead").finish_non_exhaustive()
+        f.debug_struct("Asked").field("byte", &self.byte).finish()
     }
 }
 
 impl fmt::Debug for Follow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let over = self.wait.lock().over;
-        f.debug_struct("Follow").field("over", &over).finish()
+        f.debug_struct("Follow").finish_non_exhaustive()
     }
 }

@@ -41,6 +41,12 @@
 //! and as many tags have records; what is forgotten counts as purged. A purge that finds no room to
 //! be recorded in replaces the whole environment.
 //!
+//! # One load for all
+//!
+//! Who leads a load holds a byte of the lock file, which the kernel lets go of when its process is
+//! killed; whoever waits for it is woken at once. A process has one thread for each key that it waits
+//! for, and waits for 512 at most: beyond, it loads beside the others.
+//!
 //! # Forks
 //!
 //! A store that was used before a fork works in the child: it closes its copy of what the parent had
@@ -70,6 +76,5 @@ mod store;
 
 pub use builder::SharedBuilder;
 pub use event::{Replaced, SharedEvent};
-pub use lease::{Follow, Lead, Lease};
 pub use stats::Unreadables;
 pub use store::Shared;

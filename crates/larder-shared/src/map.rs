@@ -7,6 +7,7 @@
 //! | 128..160 | the key at which the evictor goes on |
 //! | 4,096.. | 65,536 slots of 8 bytes, one for each part of the base keys: how often it moved |
 //! | 528,384.. | 262,144 bytes, one for each part of the entries: read since the evictor came by |
+//! | 790,528.. | 4,096 words: keys whose answers are for one user each, and until when that is known |
 //!
 //! The header is written while nobody else has the file open. Everything else is atomic. Whoever
 //! cuts the file short while it is in use ends the processes that use it, as with every memory map.
@@ -25,13 +26,15 @@ use crate::layout::Spot;
 
 const MAGIC: &[u8; 8] = b"LRDSHARE";
 /// The version of everything in the directory; a change of any layout makes it another one.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const HEADER: usize = 56;
 const SLOTS: usize = 1 << 16;
 const MARKS: usize = 1 << 18;
 const SLOTS_AT: usize = 4096;
 const MARKS_AT: usize = SLOTS_AT + 8 * SLOTS;
-pub(crate) const LENGTH: usize = MARKS_AT + MARKS;
+const DECLINED: usize = 1 << 12;
+const DECLINED_AT: usize = MARKS_AT + MARKS;
+pub(crate) const LENGTH: usize = DECLINED_AT + 8 * DECLINED;
 
 /// A word of the map.
 #[derive(Clone, Copy, Debug)]
@@ -210,6 +213,11 @@ impl Map {
             self.word_at(HAND_AT + 8 * number)
                 .store(word, Ordering::Relaxed);
         }
+    }
+
+    /// Says of what shares this word which key was declined last, and until when that holds.
+    pub(crate) fn declined(&self, number: u64) -> &AtomicU64 {
+        self.word_at(DECLINED_AT + 8 * (number as usize % DECLINED))
     }
 
     /// Says that entries of this base key change.

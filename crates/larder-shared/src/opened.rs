@@ -41,7 +41,7 @@ pub(crate) struct Inside {
     pub(crate) records: Records,
     pub(crate) map: Arc<Map>,
     pub(crate) epoch: u64,
-    /// Names this process among all that ever used the environment.
+    /// Random: tells the words of this map, as long as it is open, from all others.
     pub(crate) process: u64,
     /// How many write transactions this process has finished.
     pub(crate) writes: AtomicU64,

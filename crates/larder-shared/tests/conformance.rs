@@ -34,6 +34,14 @@ mod values {
     );
 }
 
+mod leases {
+    use super::{Plain, Suite, stores};
+
+    larder_testkit::lease_conformance!(Suite::new(stores(), |number| Plain::text(format!(
+        "value {number}"
+    ))));
+}
+
 mod counters {
     use super::{Plain, Suite, stores};
 

@@ -75,7 +75,6 @@ impl<C> Inner<C> {
                 keep_until: entry.meta.keep_until.as_millis(),
                 sequence: state.sequence,
                 namespace: self.layout.namespace,
-                process: writing.opened.process,
                 order,
             };
             writing.insert(spot, &head, &envelope)?;

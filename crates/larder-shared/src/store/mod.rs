@@ -2,6 +2,7 @@
 
 mod count;
 mod evict;
+mod lease;
 mod near;
 mod read;
 mod remove;
@@ -17,14 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use larder_core::codec::{Codec, Envelope};
-use larder_core::store::{Mode, Put, Reading, Removal, Size};
+use larder_core::store::{Lease, Mode, Put, Reading, Removal, Size};
 use larder_core::{Clock, Entry, Key, Meta, Result, Store, Tag, Value};
 
 use crate::builder::SharedBuilder;
 use crate::environment::Room;
 use crate::event::{SharedEvent, Watcher};
 use crate::layout::Layout;
-use crate::lease::{self, Lease};
 use crate::map::Word;
 use crate::near::Near;
 use crate::opened::Opened;
@@ -102,19 +102,6 @@ impl<C> Shared<C> {
     pub fn unreadables(&self) -> Unreadables {
         self.0.tally.read()
     }
-
-    /// The right to load a key, or the way to wait for whoever has it, in any process.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Store`](larder_core::ErrorKind::Store) where the lock file cannot be used.
-    pub fn lease(&self, key: &Key) -> Result<Lease> {
-        let digest = self.0.layout.spot(key);
-        lease::take(
-            &self.0.room.settings.directory.join("locks"),
-            digest.base ^ digest.variant,
-        )
-    }
 }
 
 impl<C> Inner<C> {
@@ -164,6 +151,14 @@ impl<V: Value, C: Codec<V>> Store<V> for Shared<C> {
 
     fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
         self.0.at_hand(key)
+    }
+
+    fn leases(&self) -> bool {
+        true
+    }
+
+    async fn lease(&self, key: &Key) -> Result<Lease> {
+        lease::lease(self, key)
     }
 
     async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {

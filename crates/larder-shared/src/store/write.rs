@@ -89,7 +89,6 @@ impl<C> Inner<C> {
             keep_until: order.keep_until,
             sequence,
             namespace: self.layout.namespace,
-            process: writing.opened.process,
             order: order.fence.order,
         };
         writing.insert(order.spot, &head, envelope)?;
@@ -103,14 +102,13 @@ impl<C> Inner<C> {
         Ok(Put::Stored)
     }
 
-    /// Whether a load of this process that started later has stored the key already, or the base key
-    /// that serves it.
+    /// Whether a load that started later, in whatever process, has stored the key already, or the base
+    /// key that serves it.
     fn is_overtaken(&self, writing: &Writing<'_>, order: &Order<'_>) -> heed::Result<bool> {
-        let (view, process) = (writing.view(), writing.opened.process);
+        let view = writing.view();
         let later = |spot| -> heed::Result<bool> {
             let there = view.entry(spot)?;
-            Ok(there
-                .is_some_and(|(head, _)| head.process == process && head.order > order.fence.order))
+            Ok(there.is_some_and(|(head, _)| head.order > order.fence.order))
         };
         if later(order.spot)? {
             return Ok(true);
@@ -127,11 +125,8 @@ impl<C> Inner<C> {
     fn turn_away(&self, order: &Order<'_>) -> Result<Put> {
         if order.mode == Mode::Replace {
             self.write(Need::Room, |writing| {
-                let (process, mine) = (writing.opened.process, order.fence.order);
                 let there = writing.view().entry(order.spot)?;
-                let newer =
-                    there.is_some_and(|(head, _)| head.process == process && head.order > mine);
-                if newer {
+                if there.is_some_and(|(head, _)| head.order > order.fence.order) {
                     return Ok(false);
                 }
                 writing.delete(order.spot)

@@ -1,22 +1,49 @@
 //! One leader among all processes.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
+use std::thread;
 use std::time::Duration;
 
-use larder_core::ThreadPark;
-use larder_core::drive;
-use larder_shared::Lease;
-use larder_testkit::PATIENCE;
+use larder_core::codec::Plain;
+use larder_core::store::{Lease, Over};
+use larder_core::{Clock, Store, ThreadPark, drive};
+use larder_testkit::{HandClock, PATIENCE};
 
-use crate::support::{Bench, Board, Work, Worker, folder, key};
+use crate::support::{Bench, Board, Work, Worker, builder, folder, key};
 
 const LEADS: usize = 0;
 const FOLLOWS: usize = 1;
 const WOKEN: usize = 2;
 
+impl Bench {
+    fn lease(&self, name: &str) -> Lease {
+        let key = key(name);
+        self.run(<_ as Store<Plain>>::lease(&self.store, &key))
+    }
+}
+
+fn is_over(over: &mut Over) -> bool {
+    let waker = Waker::noop();
+    over.as_mut()
+        .poll(&mut Context::from_waker(waker))
+        .is_ready()
+}
+
+/// Waits until somebody's lead is over, but not for ever.
+fn ends(over: Over) -> bool {
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let Ok(()) = drive(over, &ThreadPark);
+        sender.send(())
+    });
+    ended.recv_timeout(PATIENCE).is_ok()
+}
+
 /// Leads, says so, and does not come back.
 pub(crate) fn lead(work: &Work) {
-    let lease = work.bench.store.lease(&key("k")).unwrap();
+    let lease = work.bench.lease("k");
     assert!(matches!(lease, Lease::Lead(_)), "{lease:?}");
     work.board.word(LEADS).fetch_add(1, Ordering::SeqCst);
     // A child that the leader forks must not keep the lead.
@@ -35,13 +62,13 @@ pub(crate) fn lead(work: &Work) {
 }
 
 pub(crate) fn follow(work: &Work) {
-    match work.bench.store.lease(&key("k")).unwrap() {
-        Lease::Lead(_) => panic!("somebody leads already"),
-        Lease::Follow(follow) => {
-            assert!(!follow.wait(Duration::ZERO));
+    match work.bench.lease("k") {
+        Lease::Follow(mut over) => {
+            assert!(!is_over(&mut over));
             work.board.word(FOLLOWS).fetch_add(1, Ordering::SeqCst);
-            assert!(follow.wait(PATIENCE));
+            assert!(ends(over));
         }
+        other => panic!("somebody leads already, and the answer is {other:?}"),
     }
     work.board.word(WOKEN).fetch_add(1, Ordering::SeqCst);
 }
@@ -58,7 +85,7 @@ fn a_leader_that_is_killed_wakes_all_who_follow() {
     leader.kill();
     followers.iter_mut().for_each(Worker::succeeds);
     assert_eq!(board.get(WOKEN), 3);
-    let next = Bench::at(&path).store.lease(&key("k")).unwrap();
+    let next = Bench::at(&path).lease("k");
     assert!(matches!(next, Lease::Lead(_)));
 }
 
@@ -66,21 +93,21 @@ fn a_leader_that_is_killed_wakes_all_who_follow() {
 fn a_leader_that_is_done_wakes_threads_and_tasks_of_its_own_process() {
     let (_folder, path) = folder();
     let bench = Bench::at(&path);
-    let lease = |name: &str| bench.store.lease(&key(name)).unwrap();
+    let lease = |name: &str| bench.lease(name);
     let Lease::Lead(lead) = lease("k") else {
         panic!("nobody leads");
     };
-    let (Lease::Follow(thread), Lease::Follow(task)) = (lease("k"), lease("k")) else {
+    let (Lease::Follow(mut one), Lease::Follow(other)) = (lease("k"), lease("k")) else {
         panic!("somebody leads already");
     };
     assert!(matches!(lease("another key"), Lease::Lead(_)));
-    assert!(!thread.wait(Duration::from_millis(1)));
+    assert!(!is_over(&mut one));
     std::thread::scope(|scope| {
-        let awaiting = scope.spawn(|| drive(task, &ThreadPark));
-        let waiting = scope.spawn(|| thread.wait(PATIENCE));
+        let waiting = [one, other].map(|over| scope.spawn(|| ends(over)));
         drop(lead);
-        let Ok(()) = awaiting.join().unwrap();
-        assert!(waiting.join().unwrap());
+        for over in waiting {
+            assert!(over.join().unwrap());
+        }
     });
     assert!(matches!(lease("k"), Lease::Lead(_)));
 }
@@ -89,7 +116,7 @@ fn a_leader_that_is_done_wakes_threads_and_tasks_of_its_own_process() {
 fn a_lead_that_is_over_in_a_child_goes_on_in_its_parent() {
     let (_folder, path) = folder();
     let bench = Bench::at(&path);
-    let lead = bench.store.lease(&key("k")).unwrap();
+    let lead = bench.lease("k");
     assert!(matches!(lead, Lease::Lead(_)));
     // SAFETY: the child drops its copy of the lead and ends.
     let pid = unsafe { libc::fork() };
@@ -105,18 +132,18 @@ fn a_lead_that_is_over_in_a_child_goes_on_in_its_parent() {
     // SAFETY: the status is written to a place that lives until the call returns.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     assert_eq!(status, 0, "the child lost a file");
-    let other = bench.store.lease(&key("k")).unwrap();
+    let other = bench.lease("k");
     assert!(matches!(other, Lease::Follow(_)));
     drop(lead);
     let Lease::Follow(other) = other else { return };
-    assert!(other.wait(PATIENCE));
+    assert!(ends(other));
 }
 
 #[test]
 fn a_child_keeps_neither_the_lead_nor_the_place_of_those_who_follow() {
     let (_folder, path) = folder();
     let bench = Bench::at(&path);
-    let lease = || bench.store.lease(&key("k")).unwrap();
+    let lease = || bench.lease("k");
     let (Lease::Lead(lead), Lease::Follow(follow)) = (lease(), lease()) else {
         panic!("the first one leads, and the second one follows");
     };
@@ -131,7 +158,7 @@ fn a_child_keeps_neither_the_lead_nor_the_place_of_those_who_follow() {
         }
     }
     drop(lead);
-    assert!(follow.wait(PATIENCE));
+    assert!(ends(follow));
     let next = lease();
     // SAFETY: the child is ours, and has not been waited for.
     unsafe { libc::kill(child, libc::SIGKILL) };
@@ -139,4 +166,73 @@ fn a_child_keeps_neither_the_lead_nor_the_place_of_those_who_follow() {
     // SAFETY: the status is written to a place that lives until the call returns.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert!(matches!(next, Lease::Lead(_)), "{next:?}");
+}
+
+/// How many threads of this process wait for leads.
+fn waiting_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.trim() == "larder-lease").count()
+}
+
+/// A process of its own, because its threads are counted.
+pub(crate) fn crowd(work: &Work) {
+    let lead = work.bench.lease("k");
+    assert!(matches!(lead, Lease::Lead(_)));
+    let follows: Vec<Lease> = (0..50).map(|_| work.bench.lease("k")).collect();
+    assert_eq!(waiting_threads(), 1);
+    // Those who gave their wait up have not ended it.
+    drop(follows);
+    let Lease::Follow(over) = work.bench.lease("k") else {
+        panic!("somebody leads already");
+    };
+    assert_eq!(waiting_threads(), 1);
+    drop(lead);
+    assert!(ends(over));
+    let leads: Vec<Lease> = (0..520)
+        .map(|number| work.bench.lease(&number.to_string()))
+        .collect();
+    let lease = |number: i32| {
+        let key = key(number.to_string());
+        let lease = <_ as Store<Plain>>::lease(&work.bench.store, &key);
+        work.bench.try_run(lease)
+    };
+    let follows: Vec<_> = (0..520).map(lease).collect();
+    assert_eq!(
+        follows.iter().filter(|follow| follow.is_ok()).count(),
+        follows.len() - 8,
+        "nobody waits for more than 512 keys"
+    );
+    drop(leads);
+    for follow in follows.into_iter().flatten() {
+        let Lease::Follow(over) = follow else {
+            panic!("somebody led");
+        };
+        assert!(ends(over));
+    }
+}
+
+#[test]
+fn however_many_follow_one_thread_waits_for_each_key_and_not_for_too_many() {
+    let (folder, _) = folder();
+    Worker::start("crowd", folder.path(), 0).succeeds();
+}
+
+#[test]
+fn what_was_declined_is_for_all_processes_and_for_a_minute() {
+    let (_folder, path) = folder();
+    let clock = HandClock::new();
+    let bench = || Bench::with(builder(&path), Arc::clone(&clock) as Arc<dyn Clock>);
+    let (one, other) = (bench(), bench());
+    let Lease::Lead(held) = one.lease("k") else {
+        panic!("nobody leads");
+    };
+    held.decline();
+    assert!(matches!(other.lease("k"), Lease::Alone));
+    assert!(matches!(other.lease("another key"), Lease::Lead(_)));
+    clock.advance(Duration::from_secs(59));
+    assert!(matches!(other.lease("k"), Lease::Alone));
+    clock.advance(Duration::from_secs(1));
+    assert!(matches!(other.lease("k"), Lease::Lead(_)));
 }

@@ -300,11 +300,9 @@ async fn get(store: &Shared<Safe>, key: &Key) -> Result<Frame> {
     Ok(frame)
 }
 
-// Loads of two processes have no order that could be compared.
 larder_testkit::store_conformance!(
     Suite::new(Pair::new, |number| Plain::Int(number.cast_signed()))
         .no_counter(Plain::text("no number"))
         .sized(|bytes| Plain::text("x".repeat(bytes)))
-        .without_order()
         .effort(100)
 );

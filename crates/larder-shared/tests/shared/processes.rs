@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use larder_core::codec::Plain;
+use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Mode, Put, Removal};
-use larder_core::{Clock, Entry, ErrorKind, Key, Kind, Store};
+use larder_core::{
+    Cache, Clock, Entry, ErrorKind, Key, Kind, Lookup, Permit, Policy, Reason, Store, Stored,
+    ThreadPark, drive,
+};
+use larder_shared::Shared;
 use larder_testkit::HandClock;
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key, variant};
@@ -167,7 +171,6 @@ fn a_variant_that_is_being_loaded_when_its_base_key_is_written_comes_too_late() 
     let base = key("page");
     let (stored, loading) = (variant(&base, "1"), variant(&base, "2"));
     bench.put(&stored, Plain::Int(1));
-    // Loads of other processes have no order that could be compared.
     let (_, fence) = bench.read(&loading);
     bench.put(&base, Plain::Int(2));
     let late = bench.load(&loading, Plain::Int(3), &[], fence);
@@ -178,4 +181,33 @@ fn a_variant_that_is_being_loaded_when_its_base_key_is_written_comes_too_late() 
     assert_eq!(next, Put::Stored);
     assert_eq!(bench.get(&loading), Some(Plain::Int(4)));
     assert_eq!(bench.get(&stored), Some(Plain::Int(2)));
+}
+
+/// T1.5 among processes: whose wait ended loads beside the leader, and its answer stays.
+#[test]
+fn t1_5_the_load_that_started_last_stays_whichever_process_it_is_of() {
+    let (_folder, path) = folder();
+    let (one, other) = (Bench::at(&path), Bench::at(&path));
+    let [one, other] = [&one, &other].map(|bench| {
+        let cache = Cache::builder(bench.store.clone());
+        cache.build()
+    });
+    let (key, policy) = (key("k"), Policy::new(Duration::from_secs(60)));
+    let load = |cache: &Cache<Plain, Shared<Safe>>| {
+        let Ok(Lookup::Miss(permit)) = drive(cache.refresh(&key, &policy), &ThreadPark) else {
+            panic!("a refresh is a load");
+        };
+        permit
+    };
+    let store = |permit: Permit<Plain, Shared<Safe>>, value: i64| {
+        let Ok(stored) = drive(permit.store(Plain::Int(value), &policy), &ThreadPark);
+        stored
+    };
+    let (earlier, later) = (load(&one), load(&other));
+    assert_eq!(store(later, 2), Stored::Stored);
+    assert_eq!(store(earlier, 1), Stored::Refused(Reason::Superseded));
+    for cache in [&one, &other] {
+        let Ok(found) = drive(cache.get(&key), &ThreadPark);
+        assert_eq!(found.unwrap(), Some(Plain::Int(2)));
+    }
 }

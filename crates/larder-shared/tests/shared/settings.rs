@@ -188,7 +188,7 @@ fn another_version_or_container_is_kept_out_while_somebody_is_there() {
         builder(&path),
         &["another version of Larder", "directory of its own"],
     );
-    patch(&path, VERSION_AT, &1_u32.to_le_bytes());
+    patch(&path, VERSION_AT, &2_u32.to_le_bytes());
     worker.kill();
     // A container that was started anew has another namespace too.
     let bench = Bench::at(&path);

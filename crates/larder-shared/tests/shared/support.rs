@@ -280,6 +280,7 @@ fn worker() {
         "count" => super::processes::count(&work()),
         "churn" => super::kills::churn(&work()),
         "lead" => super::leases::lead(&work()),
+        "crowd" => super::leases::crowd(&work()),
         "follow" => super::leases::follow(&work()),
         "hold" => super::room::hold(&work()),
         "cramped" => super::room::cramped(&work()),

@@ -167,7 +167,6 @@ fn a_writer_that_is_killed_behind_its_commit_leaves_nothing_old_near_by() {
         keep_until: u64::MAX,
         sequence: state.unwrap().unwrap().sequence,
         namespace: other.store.0.layout.namespace,
-        process: 0,
         order: 0,
     };
     let killed = other.store.0.unfinished(&opened, |writing| {
