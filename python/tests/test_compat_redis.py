@@ -22,7 +22,7 @@ from conftest import Calls, RedisServer, free_port, text_of, wait_for_port
 from flask import Flask, abort, g, make_response
 
 from flask_larder.compat import BaseCache, Cache
-from flask_larder.compat.backends import RedisCache, rediscache, redislink
+from flask_larder.compat.backends import RedisCache, redislink, twofold
 
 pytest_plugins = ["compat_fixtures"]
 
@@ -30,7 +30,7 @@ pytest_plugins = ["compat_fixtures"]
 @pytest.fixture(autouse=True)
 def anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said once in a process is said once in each test."""
-    monkeypatch.setattr(redislink, "_said", set())
+    monkeypatch.setattr(twofold, "_said", set())
 
 
 @pytest.fixture
@@ -571,10 +571,10 @@ def test_a_prefix_that_is_asked_for_each_time(
 def test_prefixes_without_end_take_bounded_room(configured: Callable[..., Cache]) -> None:
     run, cache = uuid.uuid4().hex, configured()
     backend = cache.cache
-    for number in range(rediscache._MOST_SPACES + 20):
+    for number in range(twofold._MOST_SPACES + 20):
         backend.key_prefix = f"{run}-{number}-"
         _ = backend.engine
-    assert len(backend._spaces) == rediscache._MOST_SPACES
+    assert len(backend._spaces) == twofold._MOST_SPACES
     backend.key_prefix = f"{run}-0-"
     assert cache.set("k", 1)
     assert cache.get("k") == 1

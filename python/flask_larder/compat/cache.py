@@ -29,8 +29,9 @@ from ..steps import run
 from . import older, utils
 from .backends.rediscache import RedisCache
 from .backends.redislink import delete_by_client
-from .backends.redisversions import Versions
-from .backends.simplecache import METHODS, SimpleCache
+from .backends.twofold import Twofold
+from .backends.versions import Versions
+from .backends.watched import METHODS, Watched
 from .building import backend_of, level_of_caller, serializer_of
 from .functions import CompatFunction
 from .jinja2ext import CompatFragment
@@ -103,7 +104,7 @@ class Cache(Memoizing):
                 tell(name, key, detail)
 
         backend = backend_of(app, config, on_event)
-        if isinstance(backend, SimpleCache):
+        if isinstance(backend, Watched):
             backend.watch(self._disarm)
         if self.serializer is not None:
             if hasattr(backend, "serializer"):
@@ -235,9 +236,9 @@ class Cache(Memoizing):
     # What the decorated functions ask of their cache.
 
     def _shared_versions(self) -> Versions | None:
-        """The versions of a store on a server, where no other program has to see each call."""
+        """The versions of a store outside the process, where no other program has to see each call."""
         backend = self.cache
-        far = isinstance(backend, RedisCache) and not self._is_classic()
+        far = isinstance(backend, Twofold) and not self._is_classic()
         return backend.versions if far else None
 
     def _swallows(self, error: Exception) -> bool:

@@ -15,10 +15,10 @@ from .._native import Key
 from .._waiting import greenlet_park
 from ..decorated import Uncached
 from ..steps import run
-from .backends.redisversions import Unreachable
+from .backends.versions import Unreachable
 
 if TYPE_CHECKING:
-    from .backends.redisversions import Versions
+    from .backends.versions import Versions
     from .functions import CompatFunction
 
 

@@ -15,7 +15,7 @@ from ..decorated import Decorated
 from ..functions import Function, FunctionOptions
 from ..steps import Steps
 from . import far, utils
-from .backends.redisversions import Unreachable
+from .backends.versions import Unreachable
 from .gates import ClassicGate, OwnGate
 from .memoizing import KEY_HOOKS, KeyMaker
 from .quick import Quick
@@ -80,10 +80,11 @@ class CompatFunction(Quick, Function):
         return self._make_key(self.function if function is None else function, *args, **kwargs)
 
     def policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Policy:
-        # The versions do what the tags of functions do in the other dialect. On a server that says
+        # The versions do what the tags of functions do in the other dialect. In a store that knows
         # what carries a tag, the tags give back the room.
         policy = Decorated.policy(self, args, kwargs)
-        if self.cache._shared_versions() is None:
+        shared = self.cache._shared_versions()
+        if shared is None or not shared.tagged:
             return policy
         return policy.tagged([], self._version_keys(args))
 

@@ -119,8 +119,8 @@ class Memoizing(SafeCache):
         raise NotImplementedError
 
     def _shared_versions(self) -> Any:
-        """The versions of a store on a server, where no other program has to see each call; None for
-        any other store."""
+        """The versions of a store outside the process, where no other program has to see each call;
+        None for any other store."""
         return None
 
     def _replaces(self, name: str) -> bool:
@@ -193,7 +193,7 @@ class Memoizing(SafeCache):
         shared = self._shared_versions()
         if how.get("delete"):
             self.delete_many(keys[-1])
-            if shared is not None:
+            if shared is not None and shared.tagged:
                 shared.space.engine.bump([], keys[-1:])
             return name, None
         if not how.get("reset"):
@@ -203,7 +203,8 @@ class Memoizing(SafeCache):
             self.get_many(*keys)
         if shared is not None:
             made = shared.renew(keys[-1])
-            shared.space.engine.bump([], keys[-1:])
+            if shared.tagged:
+                shared.space.engine.bump([], keys[-1:])
             return name, made
         made = self._memoize_make_version_hash()
         self.set_many({keys[-1]: made}, timeout=how.get("timeout", UNUSED_SECONDS))

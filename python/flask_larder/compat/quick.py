@@ -19,7 +19,7 @@ from ..decorated import Decorated
 from ..responses import responder
 from ..steps import run
 from .backends.rediscache import RedisCache
-from .backends.simplecache import SimpleCache
+from .backends.watched import Watched
 from .gates import OwnGate
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Quick(Decorated):
         if self._quick == quick or self.asks_on_hits():
             return
         backend = cache.cache
-        if isinstance(backend, SimpleCache):
+        if isinstance(backend, Watched):
             # It may have been put in the place of the one that was built.
             backend.watch(cache._disarm)
         # Whoever changes something from here on finds this function armed, and disarms it; what was

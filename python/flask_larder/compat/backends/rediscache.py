@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from cachelib import BaseCache as CachelibBaseCache
 from cachelib.redis import RedisCache as CachelibRedisCache
 from cachelib.serializers import BaseSerializer, RedisSerializer
-from flask import Response
 
-from ... import _native
-from ... import backends as own
 from ... import config as settings
-from ..._native import Engine, Packing, Page, Policy, RedisLink
-from ...responses import page_of, respond
-from .base import BaseCache
-from .rediserrors import as_redis_py
-from .redislink import Link, delete_by_client, of_host, of_url, redis_module, say_once
-from .redisversions import Versions
-from .simplecache import whole_seconds
+from ..._native import Policy, RedisLink
+from .clienterrors import raising
+from .redislink import Link, delete_by_client, of_host, of_url, redis_module
+from .twofold import Twofold, say_once
+from .versions import Versions
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,16 +23,10 @@ __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
 Config = dict[str, Any]
 
 _SENTINEL = "sentinel_"
-_DIRECT = (
-    *("get", "get_many", "has", "set", "set_many", "add", "inc", "dec"),
-    *("delete", "delete_many", "delete_prefix", "unlink", "clear"),
-)
-# A namespace for each prefix that a callable came up with; beyond this the oldest is made anew.
-_MOST_SPACES = 256
 
 
-@as_redis_py(_DIRECT)
-class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[misc]
+@raising("redis.exceptions", "ConnectionError")
+class RedisCache(Twofold, CachelibRedisCache):  # type: ignore[misc]
     """One Redis server, or any client that has redis-py's methods as `host`.
 
     From a host name or a URL, entries are Larder's own and lie under `key_prefix` and key. A client or
@@ -47,6 +35,9 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
 
     `_write_client` and `_read_client` are redis-py clients, made when somebody asks for them.
     """
+
+    theirs = CachelibRedisCache
+    place = "Redis"
 
     def __init__(
         self,
@@ -61,17 +52,14 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
     ) -> None:
         if host is None:
             raise ValueError("RedisCache host parameter may not be None")
-        CachelibBaseCache.__init__(self, default_timeout, ignore_delete_many_errors)
+        super().__init__(default_timeout, ignore_delete_many_errors)
         self.check_connection = bool(kwargs.pop("check_connection", False))
         self.key_prefix = key_prefix or ""
-        self._packing = Packing()
-        self._on_event: Any = None
         self._serializer: BaseSerializer = _Untouched()
         # The clients that somebody put in the place of ours, by their attributes.
         self._assigned: dict[str, Any] = {}
         self._own_client: Any = None
         self._opened: RedisLink | None = None
-        self._spaces: dict[str, Versions] = {}
         if isinstance(host, str):
             host = of_host(host, port, password, db, kwargs)
         # A client that was handed in sees the calls that Flask-Caching makes, and no others.
@@ -82,7 +70,6 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
             _say_trusted(f"a {type(host).__name__} as the client")
             host = Link.to_client(host)
         self._link = host
-        own.watch_forks(self)
         if self.check_connection:
             self._check()
 
@@ -144,35 +131,17 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
             bool(theirs) or not isinstance(self._serializer, _Untouched) or not self._get_prefix()
         )
 
-    @property
-    def engine(self) -> Engine:  # type: ignore[override]
-        """The engine over the entries of the prefix of the moment."""
-        return self.versions.space.engine
+    def _get_prefix(self) -> str:
+        return CachelibRedisCache._get_prefix(self)
 
-    @property
-    def versions(self) -> Versions:
-        """The versions of memoized functions under the prefix of the moment."""
-        prefix = self._get_prefix()
-        found = self._spaces.get(prefix)
-        return self._new_space(prefix) if found is None else found
-
-    def _new_space(self, prefix: str) -> Versions:
+    def _open(self, prefix: str) -> Versions:
         if self._link.url is None or not prefix:
-            # As of an attribute that is not there: nobody has to know of both ways.
             raise AttributeError(
                 "entries of this RedisCache go through redis-py: no engine has them"
             )
         opened = self._opened or self._link.open(self._packing, self._on_event)
         self._opened = opened
-        while len(self._spaces) >= _MOST_SPACES:
-            self._spaces.pop(next(iter(self._spaces)), None)
-        # Whoever was first has the one that all use, for loads meet in it.
-        return self._spaces.setdefault(prefix, Versions(opened.space(prefix)))
-
-    def forget_loads(self) -> None:
-        """Forgets the loads under way, in a process that came out of a fork."""
-        for versions in list(self._spaces.values()):
-            versions.space.engine.forget_loads()
+        return Versions(opened.space(prefix), tagged=True)
 
     @property
     def serializer(self) -> BaseSerializer:  # type: ignore[override]
@@ -226,90 +195,22 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
 
     # Values.
 
+    def _named(self, key: Any) -> str:
+        return key if isinstance(key, str) else f"{key}"
+
     def lifetime(self, timeout: object) -> int:
-        """A timeout as whole seconds; 0 is for ever."""
-        seconds = whole_seconds(self.default_timeout if timeout is None else timeout)
+        """A timeout as whole seconds; 0 is for ever, and so is -1, as cachelib has it."""
+        seconds = super().lifetime(timeout)
         if seconds < -1:
             raise ValueError(f"timeout={timeout!r} is negative (use 0 for ever)")
         return max(seconds, 0)
 
-    def _policy(self, timeout: object) -> Policy:
-        return Policy(self.lifetime(timeout) or None)
-
-    def get(self, key: Any) -> Any:
-        """The value, or None."""
-        if self.coded:
-            return CachelibRedisCache.get(self, key)
-        found = self.engine.get(_text(key))
-        return None if found is None else _outward(found[0])
-
-    def get_many(self, *keys: Any) -> list[Any]:
-        """The values in order, None for what is not there."""
-        if self.coded:
-            return CachelibRedisCache.get_many(self, *keys)
-        found = self.engine.get_many(*map(_text, keys))
-        return [None if item is None else _outward(item[0]) for item in found]
-
-    def has(self, key: Any) -> bool:
-        """Whether there is a value, None included."""
-        if self.coded:
-            return CachelibRedisCache.has(self, key)
-        return self.engine.get(_text(key)) is not None
-
-    def set(self, key: Any, value: Any, timeout: object = None) -> Any:
-        """Stores a value. Raises what pickling it raises; False if it can only be a pickle, and there
-        is no secret to seal it with."""
-        if self.coded:
-            return CachelibRedisCache.set(self, key, value, cast("Any", timeout))
-        policy = self._policy(timeout)
-        try:
-            outcome = self.engine.set(_text(key), _inward(value), policy)
-        except TypeError as error:
-            return self._not_kept(value, error)
-        return outcome[0] == "stored" or self._not_kept(value, outcome[1])
-
-    def add(self, key: Any, value: Any, timeout: object = None) -> bool:
-        """Stores a value where none is, in one step. False if one is there."""
-        if self.coded:
-            return bool(CachelibRedisCache.add(self, key, value, cast("Any", timeout)))
-        policy = self._policy(timeout)
-        try:
-            stored, reason = self.engine.add(_text(key), _inward(value), policy)
-        except TypeError as error:
-            return self._not_kept(value, error)
-        return stored or (reason is not None and self._not_kept(value, reason))
-
-    def _not_kept(self, value: Any, why: object) -> bool:
-        # Pickling says best what is wrong with a value that no store can hold.
-        self._serializer.dumps(value)
-        say_once(f"a {type(value).__qualname__} is not stored in Redis: {why}")
-        return False
-
-    def set_many(self, mapping: dict[str, Any], timeout: object = None) -> list[Any]:
-        """Stores values. Answers the keys that were stored."""
-        if self.coded:
-            return CachelibRedisCache.set_many(self, mapping, cast("Any", timeout))
-        return [key for key, value in mapping.items() if self.set(key, value, timeout)]
-
-    def delete(self, key: Any) -> bool:
-        """Removes a key. Whether it was there."""
-        if self.coded:
-            return CachelibRedisCache.delete(self, key)
-        return bool(self.engine.remove(_text(key)))
-
-    def delete_many(self, *keys: Any) -> list[Any]:
-        """Removes keys, and what matches those with a `*` or `?` in them. Answers what is gone."""
-        if self.coded:
-            return CachelibRedisCache.delete_many(self, *keys)
-        return super().delete_many(*map(_text, keys))
+    def _counting(self) -> Policy:
+        return Policy(None)
 
     def delete_prefix(self, prefix: str) -> list[Any]:
         """Removes every key that begins so. Answers them."""
         return delete_by_client(self, prefix) if self.coded else super().delete_prefix(prefix)
-
-    def clear(self) -> bool:
-        """Removes everything whose name begins with the prefix, and nothing else on the server."""
-        return CachelibRedisCache.clear(self) if self.coded else super().clear()
 
     def unlink(self, *keys: Any) -> Any:
         """Removes keys, their memory reclaimed behind the answer. How many there were."""
@@ -317,19 +218,7 @@ class RedisCache(own.Backend, BaseCache, CachelibRedisCache):  # type: ignore[mi
             return None
         if self.coded:
             return self._write_client.unlink(*[f"{self._get_prefix()}{key}" for key in keys])
-        return len(self.engine.remove(*map(_text, keys)))
-
-    def inc(self, key: Any, delta: int = 1) -> Any:
-        """Adds to a counter in one step. Answers its new value; a new one is kept for ever."""
-        if self.coded:
-            return CachelibRedisCache.inc(self, key, delta)
-        return self.engine.count(_text(key), delta, Policy(None))
-
-    def dec(self, key: Any, delta: int = 1) -> Any:
-        """Subtracts from a counter in one step. Answers its new value."""
-        if self.coded:
-            return CachelibRedisCache.dec(self, key, delta)
-        return self.engine.count(_text(key), -delta, Policy(None))
+        return len(self.engine.remove(*map(self._named, keys)))
 
     # Which keys there are under the base key of a view by query, where the engine does not know it:
     # Redis cannot find them without looking at all of its keys. The set lives at least as long as
@@ -371,23 +260,6 @@ def _say_trusted(what: str) -> None:
         f"RedisCache was given {what}: values are Flask-Caching's bytes, and pickles in the store "
         "are trusted (a host name or CACHE_REDIS_URL alone needs none)"
     )
-
-
-def _text(key: Any) -> str:
-    return key if isinstance(key, str) else f"{key}"
-
-
-def _inward(value: Any) -> Any:
-    """A plain response as the page that it is; any other value as it is."""
-    app = _native.current_app()
-    if type(value) is Response or (app is not None and type(value) is app.response_class):
-        page = page_of(value)
-        return value if page is None else page
-    return value
-
-
-def _outward(value: Any) -> Any:
-    return respond(value) if isinstance(value, Page) else value
 
 
 class RedisSentinelCache(RedisCache):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,11 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ... import durations
 from ..._native import Packing, RedisLink
+from .twofold import say_once
 
 __all__ = ["Link", "of_host", "of_url"]
 
 Options = dict[str, Any]
-
-_log = logging.getLogger("flask_caching")
-_said: set[str] = set()
 
 # A direct call raises when this is over, where redis-py would wait much longer: so it is more than a
 # page has.
@@ -75,13 +72,6 @@ def redis_module() -> Any:
     except ImportError as error:
         raise RuntimeError("no redis module found (install it: pip install redis)") from error
     return redis
-
-
-def say_once(message: str) -> None:
-    """A warning in the log, once in a process."""
-    if message not in _said:
-        _said.add(message)
-        _log.warning("%s", message)
 
 
 def of_host(host: str, port: Any, password: str | None, db: Any, options: Options) -> Link:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-import weakref
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,8 @@ from ... import _native, backends
 from ..._native import Engine, Key, Page, Policy
 from ...responses import respond
 from .base import BaseCache
+from .seconds import whole_seconds
+from .watched import Watched
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["SimpleCache"]
 
 _UNBOUNDED = 1 << 62
-
-METHODS = frozenset(("get", "set", "has", "get_many", "set_many"))
-"""The methods that decorated functions go through; whoever replaces one sees every call."""
 
 # For a look that waits for nobody.
 _LOOK = Policy(1.0, wait=0.0)
@@ -61,7 +58,7 @@ def _checked(threshold: Any) -> int:
     raise ValueError(f"CACHE_THRESHOLD={threshold!r} is {kind} (use a number from 1 upwards)")
 
 
-class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
+class SimpleCache(Watched, backends.Backend, BaseCache):  # type: ignore[misc]
     """Entries in the memory of each process, at most `threshold` and one.
 
     Values that nobody can change are shared; others are copied out of the store at each `get`, as
@@ -86,7 +83,6 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
                 stacklevel=2,
             )
             ignore_delete_many_errors = ignore_errors
-        self._listeners: list[weakref.WeakMethod[Callable[[], None]]] = []
         self._serializer = type(self).serializer
         self._counting = threading.Lock()
         self._threshold = _checked(threshold or 500)
@@ -100,29 +96,6 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
         )
         super().__init__(self._new_engine(), 0, ignore_delete_many_errors)
         self.default_timeout: Any = default_timeout
-
-    # Whoever watches learns that a method of this very object was replaced.
-
-    def watch(self, listener: Callable[[], None]) -> None:
-        """Calls `listener`, a method, as long as its object lives; given again it is called once."""
-        heard = weakref.WeakMethod(listener)
-        if heard not in self._listeners:
-            self._listeners.append(heard)
-
-    def _tell(self, name: str) -> None:
-        if name in METHODS:
-            for listener in self._listeners:
-                tell = listener()
-                if tell is not None:
-                    tell()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        self._tell(name)
-
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        self._tell(name)
 
     @classmethod
     def factory(
@@ -232,16 +205,6 @@ class SimpleCache(backends.Backend, BaseCache):  # type: ignore[misc]
     @property
     def _cache(self) -> Entries:
         return Entries(self)
-
-
-def whole_seconds(timeout: object) -> int:
-    """A timeout as cachelib reads it: whole seconds, rounded up."""
-    if isinstance(timeout, timedelta):
-        return math.ceil(timeout.total_seconds())
-    if isinstance(timeout, int | float):
-        return math.ceil(timeout)
-    kind = type(timeout).__name__
-    raise TypeError(f"timeout is {kind} (use a number of seconds, a timedelta or None)")
 
 
 class Entries(MutableMapping[str, tuple[float, bytes]]):

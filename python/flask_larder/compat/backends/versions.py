@@ -1,14 +1,15 @@
-"""The versions of memoized functions on a Redis server: read with what stands under them, in one trip."""
+"""The versions of memoized functions in a store that several processes share: read with what stands
+under them, in one trip where the store is a server."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import monotonic
+from typing import Any, Protocol
 
-from ..._native import RedisSpace
+from ..._native import Engine, Policy, now
 from .. import utils
 
-__all__ = ["Unreachable", "Versions"]
+__all__ = ["EngineSpace", "Space", "Unreachable", "Versions"]
 
 # A version lives so long where nothing is stored under it: longer than any load.
 _UNUSED = 600.0
@@ -16,7 +17,58 @@ _REMEMBERED = 10_000
 
 
 class Unreachable(ConnectionError):
-    """The server did not answer. The OSErrors of people's own code, in a `__repr__`, are others."""
+    """The store did not answer. The OSErrors of people's own code, in a `__repr__`, are others."""
+
+
+class Space(Protocol):
+    """The entries of one namespace."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine over these entries."""
+        ...
+
+    def read(self, keys: tuple[str, ...], functions: Sequence[str]) -> list[tuple[Any] | None]:
+        """The fresh values of these keys as tuples of one, or None, in their order; in one trip if no
+        entry has other tags than `functions`."""
+        ...
+
+    def lend(self, key: str, value: Any, seconds: float, *, replace: bool) -> tuple[Any] | None:
+        """Stores a value for `seconds`. Where `replace` does not hold, what is there stays, and is
+        answered as a tuple of one."""
+
+    def prolong(self, keys: tuple[str, ...], seconds: float | None) -> None:
+        """Makes what was lent live for `seconds` more at least; None is for ever."""
+
+
+class EngineSpace:
+    """The entries of any engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def read(self, keys: tuple[str, ...], functions: Sequence[str]) -> list[tuple[Any] | None]:
+        """As of a space; entries here have no tags of functions."""
+        del functions
+        return self.engine.get_many(*keys)
+
+    def lend(self, key: str, value: Any, seconds: float, *, replace: bool) -> tuple[Any] | None:
+        """As of a space."""
+        policy = Policy(seconds)
+        if not replace:
+            if self.engine.add(key, value, policy)[0]:
+                return None
+            there = self.engine.get(key)
+            if there is not None:
+                return there
+        self.engine.set(key, value, policy)
+        return None
+
+    def prolong(self, keys: tuple[str, ...], seconds: float | None) -> None:
+        """As of a space."""
+        policy = Policy(seconds)
+        for key in keys:
+            self.engine.prolong(key, policy)
 
 
 class Versions:
@@ -26,8 +78,11 @@ class Versions:
     that it can be asked for in the same trip; where the guess was wrong, that is one trip more.
     """
 
-    def __init__(self, space: RedisSpace) -> None:
+    def __init__(self, space: Space, *, tagged: bool) -> None:
         self.space = space
+        # Whether entries carry their versions as tags too, by which the store gives back the room of
+        # what was forgotten.
+        self.tagged = tagged
         self._seen: dict[str, str] = {}
         # Until when, by the clock of this process, a version lives at least.
         self._until: dict[tuple[str, str], float] = {}
@@ -70,7 +125,7 @@ class Versions:
         version = utils.fresh_version()
         there = self.space.lend(key, version, _UNUSED, replace=False)
         if there is None:
-            self._note(key, version, monotonic() + _UNUSED)
+            self._note(key, version, now() + _UNUSED)
             return version
         return there[0] if isinstance(there[0], str) else self.renew(key)
 
@@ -78,13 +133,13 @@ class Versions:
         """Stores another version under `key`. Answers it."""
         version = utils.fresh_version()
         self.space.lend(key, version, _UNUSED, replace=True)
-        self._note(key, version, monotonic() + _UNUSED)
+        self._note(key, version, now() + _UNUSED)
         return version
 
     def outlive(self, keys: list[str], timeout: float) -> None:
         """Lets the versions under `keys` live as long as what was stored for `timeout` seconds; 0 is
         for ever. That costs a trip now and then: they are given twice the time."""
-        end = monotonic() + timeout if timeout > 0 else float("inf")
+        end = now() + timeout if timeout > 0 else float("inf")
         known = [(key, self._seen.get(key, "")) for key in keys]
         due = [pair for pair in known if self._until.get(pair, 0.0) < end]
         if not due:
