@@ -57,3 +57,27 @@ use std::time::Duration;
 /// How long a test waits for something that is bound to happen before it says that it hangs. No test
 /// that passes ever waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many times as much as usual a long test is to do: 1, or what the environment variable
+/// `LARDER_EFFORT` says, as in a run that takes hours.
+///
+/// # Panics
+///
+/// Where the variable is no whole number above 0.
+///
+/// ```
+/// for round in 0..10 * larder_testkit::effort() {
+///     // Kill something, and look what is left.
+///     # let _ = round;
+/// }
+/// ```
+pub fn effort() -> u64 {
+    let Some(set) = std::env::var_os("LARDER_EFFORT") else {
+        return 1;
+    };
+    let number = set.to_str().and_then(|text| text.parse().ok());
+    let number = number.filter(|&number: &u64| number > 0);
+    number.unwrap_or_else(|| {
+        panic!("LARDER_EFFORT is {set:?} (give a whole number above 0, or unset it)")
+    })
+}

@@ -35,7 +35,7 @@ impl<C> Inner<C> {
                     writing.delete(spot)?;
                 }
                 writing.note(&mut state, Purged::Key(digest))?;
-                // A near tier may have an entry that was evicted here.
+                // Whatever lies there: a purge moves the words of what it names.
                 writing.moves(spot);
                 if any {
                     removed.push(key.clone());

@@ -232,6 +232,10 @@ impl Worker {
         self.0.wait().unwrap();
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -285,6 +289,8 @@ fn worker() {
         "hold" => super::room::hold(&work()),
         "cramped" => super::room::cramped(&work()),
         "begin" => super::kills::begin(&work()),
+        "storm" => super::storm::storm(&folder, variable(NUMBER).parse().unwrap()),
+        "grip" => super::storm::grip(&folder),
         "serve" => super::pair::serve(&folder),
         "stranger" => super::settings::stranger(&folder),
         other => panic!("{other} is no role"),
