@@ -187,9 +187,9 @@ class Key:
 
 @final
 class Packing:
-    """Under which secrets entries are sealed: the first one seals, any opens."""
+    """Under which secrets entries are sealed, and from which size on they are compressed."""
 
-    def __new__(cls, secrets: Sequence[bytes] = ...) -> Packing: ...
+    def __new__(cls, secrets: Sequence[bytes] = ..., compress: int | None = None) -> Packing: ...
     @property
     def seals(self) -> bool: ...
 

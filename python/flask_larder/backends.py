@@ -248,6 +248,7 @@ class RedisCache(Backend):
         url: str | None = None,
         username: str | None = None,
         secret: Secret = None,
+        compress: object = None,
         deadline: object = None,
         max_value: int = 8 * 1024 * 1024,
         on_event: Any = None,
@@ -261,7 +262,7 @@ class RedisCache(Backend):
         engine = Engine.redis(
             url,
             namespace=prefix or "flask_cache_",
-            packing=settings.packed(secret),
+            packing=settings.packed(secret, compress),
             deadline=None if deadline is None else durations.span(deadline, "deadline"),
             max_value=max_value,
             on_event=on_event,
@@ -289,6 +290,7 @@ class RedisCache(Backend):
             "url": settings.redis_url(config),
             "key_prefix": settings.key_prefix(config),
             "secret": config["CACHE_SECRET"],
+            "compress": config["CACHE_COMPRESS"],
             "max_value": settings.size(config, "CACHE_MAX_VALUE"),
         }
         return cls(*args, **{**kwargs, **given, **options})

@@ -32,6 +32,7 @@ OWN_DEFAULTS: dict[str, Any] = {
     "CACHE_MAX_BYTES": 256 * 1024 * 1024,
     "CACHE_MAX_VALUE": 8 * 1024 * 1024,
     "CACHE_SECRET": None,
+    "CACHE_COMPRESS": None,
     "CACHE_STATUS_HEADERS": None,
 }
 """Keys that only Larder has."""
@@ -198,18 +199,21 @@ def complete_secret(config: dict[str, Any], secret_key: Any) -> None:
 
 
 def packing(config: Mapping[str, Any]) -> Packing:
-    """How entries are packed for a store outside the process, by CACHE_SECRET."""
-    return packed(config.get("CACHE_SECRET"))
+    """How entries are packed for a store outside the process, by CACHE_SECRET and CACHE_COMPRESS."""
+    return packed(config.get("CACHE_SECRET"), config.get("CACHE_COMPRESS"))
 
 
 Secret = str | bytes | Sequence[str | bytes] | None
 """One secret, several of which the first one seals and any opens, or none."""
 
 
-def packed(secret: Secret) -> Packing:
-    """How entries are packed for a store outside the process."""
+def packed(secret: Secret, compress: object = None) -> Packing:
+    """How entries are packed for a store outside the process: `compress` is the size from which on
+    values are compressed, or None."""
     several = [secret] if secret and not isinstance(secret, list | tuple) else secret or ()
-    return Packing([_secret(one) for one in several])
+    off = compress is None or compress is False
+    above = None if off else bytes_of(compress, "CACHE_COMPRESS")
+    return Packing([_secret(one) for one in several], above)
 
 
 def _secret(given: object) -> bytes:
@@ -243,7 +247,11 @@ _SIZES = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "B": 1}
 
 def size(config: Mapping[str, Any], name: str) -> int:
     """A number of bytes: an int, or text such as "64MB"."""
-    value = config[name]
+    return bytes_of(config[name], name)
+
+
+def bytes_of(value: object, name: str) -> int:
+    """A number of bytes from the value of an option."""
     if isinstance(value, str):
         text = value.strip().upper()
         for unit, factor in _SIZES.items():

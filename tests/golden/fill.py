@@ -177,15 +177,30 @@ def times(meta: dict[str, Any]) -> bytes:
     return out + number(meta["retry_at"]) + number(meta["cost_ns"])
 
 
-def envelope(case: dict[str, Any]) -> bytes:
+def compressed(payload: bytes) -> bytes:
+    """A payload that ends in a run of one byte, in a frame of zstd (RFC 8878) of two blocks: what
+    stands in front of the run as it is, and the run as its byte and length."""
+    front = payload.rstrip(payload[-1:])
+    blocks = block(0, len(front)) + front
+    blocks += block(1, len(payload) - len(front), last=True) + payload[-1:]
+    return number(len(payload)) + b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(payload)) + blocks
+
+
+def block(kind: int, size: int, *, last: bool = False) -> bytes:
+    return struct.pack("<I", last | kind << 1 | size << 3)[:3]
+
+
+def envelope(case: dict[str, Any], *, packed: bool = False) -> bytes:
     meta, fence = case["meta"], case["fence"]
     body = times(meta) + number(len(meta["tags"])) + b"".join(map(tag, meta["tags"]))
     body += number(fence["all"]) + number(fence["base"]) + number(fence["sequence"])
     body += number(len(fence["tags"])) + b"".join(map(number, fence["tags"]))
-    body += sized(key(case["key"])) + safe(case["value"])
+    payload = safe(case["value"])
+    body += sized(key(case["key"])) + (compressed(payload) if packed else payload)
     namespace, secret = case["namespace"].encode(), case["secret"]
     length = 11 + len(body) + (8 if secret is None else 32)
-    head = b"\xf5LRD" + bytes([1, secret is not None, case["codec"]]) + struct.pack(">I", length)
+    flags = (secret is not None) | packed << 1
+    head = b"\xf5LRD" + bytes([1, flags, case["codec"]]) + struct.pack(">I", length)
     return head + body + ending(namespace, secret, head + body)
 
 
@@ -214,3 +229,4 @@ if __name__ == "__main__":
     fill("keys", key, digest=True)
     fill("values", lambda case: safe(case["value"]))
     fill("envelopes", envelope)
+    fill("packed", lambda case: envelope(case, packed=True))

@@ -105,11 +105,23 @@ fn envelopes_have_their_golden_bytes() {
 
 #[test]
 fn golden_envelopes_are_opened() {
-    for case in cases("envelopes") {
+    assert_opened("envelopes");
+}
+
+/// A second implementation compressed these.
+#[cfg(feature = "zstd")]
+#[test]
+fn golden_compressed_envelopes_are_opened() {
+    assert_opened("packed");
+}
+
+fn assert_opened(file: &str) {
+    for case in cases(file) {
         let (bytes, key, name) = (hex(&case["hex"]), key(&case["key"]), &case["name"]);
         let opened = envelope(&case).open(&key, &bytes).unwrap();
         assert_eq!(Key::decode(opened.key), Some(key), "{name}");
         assert_eq!(opened.sealed, !case["secret"].is_null(), "{name}");
+        assert_eq!(opened.packed, file == "packed", "{name}");
         let entry = opened.into_entry(&Safe).unwrap();
         assert_eq!(entry.meta, meta(&case["meta"]), "{name}");
         assert_eq!(entry.fence, fence(&case["fence"]), "{name}");

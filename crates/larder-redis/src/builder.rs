@@ -172,7 +172,7 @@ impl RedisBuilder {
             max_reply: self.max_value.saturating_add(AROUND),
             clock: Arc::clone(&clock),
         };
-        let envelope = Envelope::new(&self.namespace, self.packing)?;
+        let envelope = Envelope::new(&self.namespace, self.packing.largest(self.max_value))?;
         Ok(Redis::new(Parts {
             layout: Layout::new(&self.namespace),
             scribe: Scribe {

@@ -140,7 +140,7 @@ impl SharedBuilder {
     pub fn build<C>(self, codec: C) -> Result<Shared<C>> {
         let max_value = self.check()?;
         let near = self.check_near()?;
-        let envelope = Envelope::new(&self.namespace, self.packing)?;
+        let envelope = Envelope::new(&self.namespace, self.packing.largest(max_value))?;
         let page = rustix::param::page_size() as u64;
         let settings = Settings {
             directory: place::prepare(&self.directory)?,

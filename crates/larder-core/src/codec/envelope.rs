@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::seal::Ending;
 use super::wire::{Input, put_number, put_sized};
-use super::{Codec, Packing, Unreadable};
+use super::{Codec, Packing, Unreadable, compress};
 use crate::entry::{Entry, Fence, Meta};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -18,8 +18,12 @@ use crate::value::Value;
 pub(super) const MAGIC: [u8; 4] = [0xf5, b'L', b'R', b'D'];
 /// The version of the format; any change of the bytes makes it another one.
 pub(super) const VERSION: u8 = 1;
-/// The flag of an envelope that ends with a seal. The other flags are zero.
+/// The flag of an envelope that ends with a seal.
 const SEALED: u8 = 1;
+/// The flag of an envelope whose payload is compressed. The other flags are zero.
+const PACKED: u8 = 2;
+/// Where the flags stand.
+const FLAGS: usize = 5;
 /// Where the length of the whole envelope stands.
 const LENGTH: std::ops::Range<usize> = 7..11;
 /// The most tags, and the most generations of tags, that an entry has.
@@ -51,6 +55,10 @@ const MOST_TAGS: usize = 4096;
 #[derive(Clone)]
 pub struct Envelope {
     ending: Ending,
+    /// Payloads longer than this are compressed.
+    compress: Option<usize>,
+    /// The longest payload that is compressed, or made of a compressed one.
+    largest: usize,
 }
 
 impl fmt::Debug for Envelope {
@@ -88,8 +96,12 @@ pub struct Opened<'a> {
     /// Whether the envelope was sealed with a secret of ours. A payload that can run code when it is
     /// decoded, such as a pickle, is refused unless this holds.
     pub sealed: bool,
-    /// What the codec wrote.
+    /// What the codec wrote; compressed, if `packed` says so.
     pub payload: &'a [u8],
+    /// Whether the payload is compressed. [`into_entry`](Self::into_entry) unpacks it.
+    pub packed: bool,
+    /// The longest payload that is unpacked.
+    largest: usize,
 }
 
 impl Envelope {
@@ -100,8 +112,11 @@ impl Envelope {
     ///
     /// [`ErrorKind::Config`] when a secret is empty, or there are more than 16.
     pub fn new(namespace: impl AsRef<[u8]>, packing: impl Into<Packing>) -> Result<Self> {
+        let packing = packing.into();
         Ok(Self {
-            ending: Ending::new(namespace.as_ref(), &packing.into())?,
+            ending: Ending::new(namespace.as_ref(), &packing)?,
+            compress: packing.threshold(),
+            largest: packing.largest_payload(),
         })
     }
 
@@ -117,8 +132,9 @@ impl Envelope {
     /// [`ErrorKind::Codec`] for more than 4,096 tags, or an envelope of 4 GiB or more.
     pub fn seal(&self, head: &Head<'_>, payload: &[u8]) -> Result<Vec<u8>> {
         let mut out = self.begin(head, payload.len())?;
+        let start = out.len();
         out.extend_from_slice(payload);
-        self.end(out)
+        self.end(out, start)
     }
 
     /// The bytes of an entry, encoded in their place.
@@ -139,8 +155,9 @@ impl Envelope {
             codec: codec.id(),
         };
         let mut out = self.begin(&head, entry.value.weight())?;
+        let start = out.len();
         codec.encode(&entry.value, &mut out)?;
-        self.end(out)
+        self.end(out, start)
     }
 
     fn begin(&self, head: &Head<'_>, payload: usize) -> Result<Vec<u8>> {
@@ -159,7 +176,18 @@ impl Envelope {
         Ok(out)
     }
 
-    fn end(&self, mut out: Vec<u8>) -> Result<Vec<u8>> {
+    /// Ends an envelope whose payload begins at `start`.
+    fn end(&self, mut out: Vec<u8>, start: usize) -> Result<Vec<u8>> {
+        let payload = out.len() - start;
+        // A payload that is too large stays as it is, for the store to see and refuse.
+        if self.compress.is_some_and(|above| payload > above)
+            && payload <= self.largest
+            && let Some(packed) = compress::pack(&out[start..])
+        {
+            out.truncate(start);
+            out.extend_from_slice(&packed);
+            out[FLAGS] |= PACKED;
+        }
         let length = out.len() + self.ending.len();
         let Ok(length) = u32::try_from(length) else {
             let detail = format!(
@@ -193,7 +221,7 @@ impl Envelope {
     ///
     /// The reason, for bytes that are no whole, undamaged envelope of this namespace.
     pub fn open_any<'a>(&self, bytes: &'a [u8]) -> Result<Opened<'a>, Unreadable> {
-        let (codec, content) = self.check(bytes)?;
+        let (packed, codec, content) = self.check(bytes)?;
         let mut input = Input::new(content);
         let parts = |input: &mut Input<'a>| {
             let meta = meta(input)?;
@@ -209,11 +237,14 @@ impl Envelope {
             codec,
             sealed: self.seals(),
             payload: input.rest(),
+            packed,
+            largest: self.largest,
         })
     }
 
-    /// The codec, and what lies between the fixed part and the ending, which fits.
-    fn check<'a>(&self, bytes: &'a [u8]) -> Result<(u8, &'a [u8]), Unreadable> {
+    /// Whether the payload is compressed, the codec, and what lies between the fixed part and the
+    /// ending, which fits.
+    fn check<'a>(&self, bytes: &'a [u8]) -> Result<(bool, u8, &'a [u8]), Unreadable> {
         let Some(rest) = bytes.strip_prefix(&MAGIC) else {
             let cut = !bytes.is_empty() && MAGIC.starts_with(bytes);
             return Err(if cut {
@@ -229,12 +260,12 @@ impl Envelope {
         }
         let [flags, codec] = input.array().ok_or(Unreadable::Truncated)?;
         let length = u32::from_be_bytes(input.array().ok_or(Unreadable::Truncated)?) as usize;
-        if flags & !SEALED != 0 || length < bytes.len() {
+        if flags & !(SEALED | PACKED) != 0 || length < bytes.len() {
             return Err(Unreadable::Damaged);
         } else if length > bytes.len() {
             return Err(Unreadable::Truncated);
         }
-        match (flags == SEALED, self.seals()) {
+        match (flags & SEALED != 0, self.seals()) {
             (true, false) => return Err(Unreadable::WrongSeal),
             (false, true) => return Err(Unreadable::Unsealed),
             _ => {}
@@ -245,7 +276,7 @@ impl Envelope {
             .filter(|&end| end >= LENGTH.end);
         let (content, ending) = bytes.split_at(end.ok_or(Unreadable::Damaged)?);
         if self.ending.fits(content, ending) {
-            Ok((codec, &content[LENGTH.end..]))
+            Ok((flags & PACKED != 0, codec, &content[LENGTH.end..]))
         } else if self.seals() {
             Err(Unreadable::WrongSeal)
         } else {
@@ -255,22 +286,24 @@ impl Envelope {
 }
 
 impl Opened<'_> {
-    /// The entry, its payload decoded.
+    /// The entry, its payload unpacked and decoded.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Codec`] when another codec wrote the payload, and what the codec finds.
+    /// [`ErrorKind::Codec`] when another codec wrote the payload, when it is compressed and cannot be
+    /// unpacked within bounds, or at all without the feature `zstd`; and what the codec finds.
     pub fn into_entry<V>(self, codec: &impl Codec<V>) -> Result<Entry<V>> {
         if self.codec != codec.id() {
             let (found, known) = (self.codec, codec.id());
             let detail = format!("codec {found} wrote the payload, and only {known} is known here");
             return Err(Error::new(ErrorKind::Codec, detail));
         }
-        Ok(Entry::new(
-            self.meta,
-            codec.decode(self.payload)?,
-            self.fence,
-        ))
+        let value = if self.packed {
+            codec.decode(&compress::unpack(self.payload, self.largest)?)
+        } else {
+            codec.decode(self.payload)
+        };
+        Ok(Entry::new(self.meta, value?, self.fence))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod calendar;
 mod checks;
+mod compress;
 mod envelope;
 mod packing;
 mod plain;

@@ -21,7 +21,7 @@ fn decode(payload: &[u8]) -> u64 {
     peak(|| drop(Codec::<Plain>::decode(&Safe, payload)))
 }
 
-fn number(mut value: u64) -> Vec<u8> {
+pub(crate) fn number(mut value: u64) -> Vec<u8> {
     let mut out = Vec::new();
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);

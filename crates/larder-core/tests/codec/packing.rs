@@ -68,5 +68,5 @@ fn wrong_secrets_are_refused_and_none_is_printed() {
     let sixteen = (0..16).map(|number| number.to_string());
     assert!(Envelope::new("a_", Packing::new().secrets(sixteen)).is_ok());
     let shown = format!("{:?}", Packing::new().secrets(["hidden"]));
-    assert_eq!(shown, "Packing { secrets: 1 }");
+    assert_eq!(shown, "Packing { secrets: 1, compress: None }");
 }

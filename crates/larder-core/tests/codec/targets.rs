@@ -92,7 +92,12 @@ pub(crate) fn forged(data: &[u8]) {
 
 /// An unsealed envelope around `body`, which follows the length.
 pub(crate) fn forge(body: &[u8]) -> Vec<u8> {
-    let mut bytes = b"\xf5LRD\x01\x00\x01".to_vec();
+    forge_with(0, body)
+}
+
+/// As [`forge`], with these flags.
+pub(crate) fn forge_with(flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = [&b"\xf5LRD\x01"[..], &[flags, 1]].concat();
     bytes.extend_from_slice(&u32::try_from(19 + body.len()).unwrap().to_be_bytes());
     bytes.extend_from_slice(body);
     let sum = xxh3_64_with_seed(&bytes, xxh3_64(NAMESPACE.as_bytes()));

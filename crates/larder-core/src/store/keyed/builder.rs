@@ -113,7 +113,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
             return wrong("max_value is 0 (allow some bytes, 8 MB for example)".into());
         }
         Ok(Keyed(Arc::new(Inner {
-            envelope: Envelope::new(&self.namespace, self.packing)?,
+            envelope: Envelope::new(&self.namespace, self.packing.largest(self.max_value))?,
             pairs: self.pairs,
             codec,
             names,
