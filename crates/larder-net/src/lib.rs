@@ -3,7 +3,8 @@
 //! A server may be away, frozen, slow by intent or by accident. These pieces keep it from holding up
 //! those who ask it: one [`Deadline`] for everything that an operation does, a [`Socket`] whose every
 //! step ends by it, names [resolved](resolve()) off the caller's thread, connections kept in a
-//! [`Pool`] that works after a fork, and a [`Breaker`] that leaves a server alone that failed.
+//! [`Pool`] that works after a fork, and a [`Breaker`] that leaves a server alone that failed. On top of
+//! them, [`Leases`]: who may load a key among all processes that share a server.
 //!
 //! For authors of stores; those who use one find everything in its own crate.
 //!
@@ -21,6 +22,8 @@
 
 mod breaker;
 mod deadline;
+mod errands;
+mod lease;
 mod place;
 mod pool;
 mod resolve;
@@ -28,6 +31,8 @@ mod socket;
 
 pub use breaker::{Admission, Breaker, BreakerTimes};
 pub use deadline::Deadline;
+pub use errands::{Work, errand};
+pub use lease::{ALONE, Ended, LEASE, Leases, Lender, Record};
 pub use place::Place;
 pub use pool::{Idle, Pool};
 pub use resolve::resolve;
