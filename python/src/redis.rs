@@ -47,7 +47,9 @@ impl RedisLink {
         let mut builder = Redis::builder(url)
             .packing(packing.0.clone())
             .max_value(max_value)
-            .clock(process_clock());
+            .clock(process_clock())
+            // Flask-Caching's callers count their trips, and wait for nobody.
+            .without_leases();
         if let Some(seconds) = deadline {
             builder = builder.deadline(span("deadline", seconds)?);
         }

@@ -29,6 +29,7 @@ pub struct RedisBuilder {
     breaker: BreakerTimes,
     clock: Option<Arc<dyn Clock>>,
     on_unreadable: Option<Listener>,
+    leases: bool,
 }
 
 impl fmt::Debug for RedisBuilder {
@@ -61,6 +62,7 @@ impl RedisBuilder {
             breaker: BreakerTimes::default(),
             clock: None,
             on_unreadable: None,
+            leases: true,
         }
     }
 
@@ -133,6 +135,14 @@ impl RedisBuilder {
         self
     }
 
+    /// Lets each process load for itself: a miss costs one trip less, and a crowd at several processes
+    /// loads once in each of them. Default: one loads for all, and the others wait for it.
+    #[must_use]
+    pub fn without_leases(mut self) -> Self {
+        self.leases = false;
+        self
+    }
+
     /// Builds the store for threads.
     ///
     /// # Errors
@@ -183,6 +193,7 @@ impl RedisBuilder {
             transport: transport(link),
             clock,
             max_value: self.max_value,
+            leases: self.leases,
         }))
     }
 

@@ -9,7 +9,10 @@
 //! | `flask_cache_!hu:<base>`, `!hv:`, … | hash | the **family** of a base key: its variants and marks |
 //! | `flask_cache_!t<tag>` | string | the **mark** of a tag: the number of its last bump. The tag begins with the byte of its space |
 //! | `flask_cache_!i<tag>` | sorted set | the **index** of the tag of a function: the entries that carry it, by the number of the last purge that their loads had seen |
+//! | `flask_cache_!l<digest>` | string | the **lease** of a key, in the 32 hexadecimal digits of its digest: the token of the process that loads it, with a `+` behind it where another one waits; or `alone` |
 //! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor`, three decimal numbers |
+//!
+//! On the channel `flask_cache_!w` stand the names of leases that were given up while somebody waited.
 //!
 //! A slot holds an envelope (`docs/FORMAT.md`), that of a key that people chose behind the sign `!`,
 //! or a bare number in decimal digits, or whatever another program has put there. The fields of a
@@ -78,6 +81,16 @@ impl Layout {
     /// Where the entries with the tag of a function are listed.
     pub(crate) fn index(&self, tag: &Tag) -> Vec<u8> {
         self.name(&[&[INNER, b'i'], tag.as_bytes()])
+    }
+
+    /// The lease of exactly this key.
+    pub(crate) fn lease(&self, key: &Key) -> Vec<u8> {
+        self.name(&[&[INNER, b'l'], format!("{:032x}", key.digest()).as_bytes()])
+    }
+
+    /// The channel on which ends of leases are told.
+    pub(crate) fn channel(&self) -> Vec<u8> {
+        self.name(&[&[INNER, b'w']])
     }
 
     /// How a key is listed there.
@@ -255,6 +268,7 @@ mod tests {
             assert!(names.insert(layout.index(&Tag::function(base))));
             for kind in [Kind::User, Kind::View, Kind::Memoize, Kind::Fragment] {
                 let key = Key::new(kind, base);
+                assert!(names.insert(layout.lease(&key)));
                 for name in [layout.slot(&key), layout.family(&key)] {
                     assert_eq!(layout.read(&name), Named::Base(key.clone()), "{name:?}");
                     assert!(names.insert(name.clone()), "{name:?}");

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | get, of one key or of many | 1; 1 more when an entry carries tags that the reader did not name |
 //! | put, add | 1; 1 more when somebody else purged what is written since this process last asked, or when `add` finds an entry that is no longer valid |
+//! | lease | 1, for each miss; while another process loads, 1 now and then |
 //! | count | 1; 1 more where an entry takes the place of a counter that has expired |
 //! | remove, of one key or of many | 1; 1 more when what was removed carries tags |
 //! | bump | 1; of the tag of a function 1 more, and 1 for each 200 entries that carried it |
@@ -33,6 +34,17 @@
 //! gives their room back. An index that the server evicts costs only that: the entries are invalid all
 //! the same, and end in their time. Other tags have none, and cost nothing.
 //!
+//! # Leases
+//!
+//! Who leads a load in its process takes a lease before it loads: a record with a random token, which
+//! goes away after ten seconds. As long as the process lives and the load lasts, for five minutes at
+//! most, the record is renewed every three seconds; when the load is over it is removed, in a round that
+//! nobody waits for, and those who follow in other processes are told on a channel. Where they cannot be
+//! told they look, every 5 to 50 ms. A server that is away ends every wait.
+//!
+//! What follows a fork is the parent's: a child neither renews nor gives up its leases. A process
+//! that ends in the midst of a load keeps the others waiting until its record goes away.
+//!
 //! # Layout
 //!
 //! `layout.rs` has the names byte for byte, `docs/FORMAT.md` the envelope.
@@ -51,7 +63,7 @@ mod store;
 mod transport;
 
 pub use builder::RedisBuilder;
-pub use larder_net::{Admission, Breaker, BreakerTimes, Deadline, Place};
+pub use larder_net::{Admission, Breaker, BreakerTimes, Deadline, Place, Work};
 pub use stats::Unreadables;
 pub use store::Redis;
 #[cfg(feature = "tokio")]

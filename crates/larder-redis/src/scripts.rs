@@ -21,6 +21,7 @@ pub(crate) struct Scripts {
     pub(crate) clear: Lua,
     pub(crate) prolong: Lua,
     pub(crate) reclaim: Lua,
+    pub(crate) lease: Lua,
 }
 
 macro_rules! lua {
@@ -48,6 +49,23 @@ impl Scripts {
             clear: lua!("scripts/clear.lua"),
             prolong: Lua::new(include_str!("scripts/prolong.lua")),
             reclaim: Lua::new(include_str!("scripts/reclaim.lua")),
+            lease: Lua::new(include_str!("scripts/lease.lua")),
+        }
+    }
+}
+
+/// What is done with leases in rounds, away from those who hold them.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    pub(crate) renew: Lua,
+    pub(crate) give_up: Lua,
+}
+
+impl Rounds {
+    pub(crate) fn new() -> Self {
+        Self {
+            renew: Lua::new(include_str!("scripts/renew.lua")),
+            give_up: Lua::new(include_str!("scripts/give_up.lua")),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The store: what the operations of [`Store`] become.
 
 mod count;
+mod lease;
 mod lent;
 mod list;
+mod listener;
 mod read;
 mod remove;
 mod scan;
@@ -15,9 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_core::codec::Codec;
-use larder_core::store::{Listed, Mode, Orders, Put, Reading, Removal};
+use larder_core::store::{Lease, Listed, Mode, Orders, Put, Reading, Removal};
 use larder_core::{Clock, Entry, Fence, Key, Kind, Meta, Result, Store, Tag, Value};
-use larder_net::Deadline;
+use larder_net::{Deadline, Leases};
 use redis::Value as Answer;
 
 use crate::answer;
@@ -27,6 +29,9 @@ use crate::layout::{Layout, Record};
 use crate::scripts::{Called, Lua, Scripts, is_unknown};
 use crate::stats::Unreadables;
 use crate::transport::{Blocking, Request, Transport};
+
+use lease::Lender;
+use listener::Listener;
 
 /// How long the mark of a removal or a bump is kept at least, in milliseconds: longer than any load.
 const MARK: u64 = 600_000;
@@ -48,9 +53,13 @@ pub(crate) struct Inner<C, T> {
     layout: Layout,
     scribe: Scribe<C>,
     scripts: Scripts,
-    transport: T,
+    transport: Arc<T>,
     clock: Arc<dyn Clock>,
     max_value: usize,
+    /// Whether processes that share the server load for one another.
+    lends: bool,
+    leases: Leases<Lender<T>>,
+    listener: Arc<Listener>,
     /// The record as this process saw it last: what is written without a read goes out under it, and
     /// once more if the server knows better.
     generation: AtomicU64,
@@ -66,6 +75,7 @@ pub(crate) struct Parts<C, T> {
     pub(crate) transport: T,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_value: usize,
+    pub(crate) leases: bool,
 }
 
 impl Redis<(), Blocking> {
@@ -78,11 +88,17 @@ impl Redis<(), Blocking> {
 
 impl<C, T> Redis<C, T> {
     pub(crate) fn new(parts: Parts<C, T>) -> Self {
+        let transport = Arc::new(parts.transport);
+        let listener = Arc::new(Listener::new(parts.layout.channel()));
+        let lender = Lender::new(Arc::clone(&transport), Arc::clone(&listener));
         Self(Arc::new(Inner {
             layout: parts.layout,
             scribe: parts.scribe,
             scripts: Scripts::new(),
-            transport: parts.transport,
+            transport,
+            lends: parts.leases,
+            leases: Leases::new(lender),
+            listener,
             clock: parts.clock,
             max_value: parts.max_value,
             generation: AtomicU64::new(0),
@@ -212,6 +228,14 @@ impl<V: Value, C: Codec<V>, T: Transport> Store<V> for Redis<C, T> {
 
     fn may_block(&self) -> bool {
         self.0.transport.may_block()
+    }
+
+    fn leases(&self) -> bool {
+        self.0.lends
+    }
+
+    async fn lease(&self, key: &Key) -> Result<Lease> {
+        self.0.lease(key).await
     }
 
     async fn get(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>> {

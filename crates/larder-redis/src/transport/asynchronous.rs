@@ -4,15 +4,17 @@ use std::fmt;
 use std::io::{self, ErrorKind as Io};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use larder_core::Result;
-use larder_net::{Admission, Breaker, Deadline, Place};
+use larder_net::{Admission, Breaker, Deadline, Place, Work};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, RedisError, Value};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::{Link, Request, Transport};
 
@@ -28,6 +30,8 @@ struct Inner {
     link: Link,
     breaker: Breaker,
     live: Lock<Option<Arc<Live>>>,
+    /// The runtime of the last connection.
+    runtime: Lock<Option<Handle>>,
     /// Held by the one task that connects.
     connecting: Mutex<()>,
     attempts: AtomicU64,
@@ -64,6 +68,7 @@ impl Tokio {
             link,
             breaker,
             live,
+            runtime: Lock::default(),
             connecting,
             attempts: AtomicU64::new(0),
         }))
@@ -105,6 +110,10 @@ impl Inner {
     /// Never held across a wait.
     fn live(&self) -> MutexGuard<'_, Option<Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runtime(&self) -> MutexGuard<'_, Option<Handle>> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection, unless its driver has ended, with the server or with its runtime.
@@ -178,6 +187,8 @@ impl Inner {
 
     async fn connect(&self, deadline: Deadline) -> io::Result<Arc<Live>> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
+        let old = self.runtime().replace(Handle::current());
+        drop(old);
         let connecting = async {
             match &self.link.address.place {
                 Place::Unix(path) => self.greet(UnixStream::connect(path).await?).await,
@@ -234,8 +245,19 @@ impl Transport for Tokio {
         false
     }
 
-    fn deadline(&self) -> Deadline {
-        Deadline::after(self.0.link.deadline)
+    fn link(&self) -> &Link {
+        &self.0.link
+    }
+
+    fn later(&self, at: Instant, work: Work) {
+        // Whoever drops a lease may do so on any thread.
+        let here = Handle::try_current().ok();
+        if let Some(runtime) = here.or_else(|| self.0.runtime().clone()) {
+            runtime.spawn(async move {
+                sleep_until(at.into()).await;
+                work.await;
+            });
+        }
     }
 
     async fn exchange(&self, request: &Request, deadline: Deadline) -> Result<Vec<Value>> {

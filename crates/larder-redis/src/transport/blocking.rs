@@ -4,14 +4,14 @@ use std::io::{self, ErrorKind as Io};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_core::Result;
-use larder_net::{Admission, Breaker, Deadline, Place, Pool, Socket, resolve};
+use larder_net::{Admission, Breaker, Deadline, Pool, Work, errand};
 use redis::{Pipeline, Value};
 
-use super::reply::{self, Scanner};
-use super::{Limits, Link, Request, Transport, refusal};
+use super::connection::Connection;
+use super::{Link, Request, Transport};
 
 /// The transport for threads. Cheap to clone; all clones share their connections.
 ///
@@ -193,25 +193,7 @@ impl Inner {
 
     fn connect(&self, deadline: Deadline) -> io::Result<Connection> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
-        let socket = match &self.link.address.place {
-            Place::Unix(path) => Socket::unix(path, deadline)?,
-            Place::Tcp { host, port } => Socket::tcp(&resolve(host, *port, deadline)?, deadline)?,
-        };
-        let mut connection = Connection {
-            socket,
-            buffer: Vec::new(),
-            limits: self.link.limits(),
-            answered: false,
-        };
-        let greeting = self.link.greeting();
-        if !greeting.is_empty() {
-            let packed = greeting.get_packed_pipeline();
-            let values = connection.exchange(&packed, greeting.len(), deadline)?;
-            if let Some(refusal) = refusal(&values) {
-                return Err(io::Error::new(Io::PermissionDenied, refusal));
-            }
-        }
-        Ok(connection)
+        Connection::open(&self.link, deadline)
     }
 }
 
@@ -224,67 +206,15 @@ impl Transport for Blocking {
         true
     }
 
-    fn deadline(&self) -> Deadline {
-        Deadline::after(self.0.link.deadline)
+    fn link(&self) -> &Link {
+        &self.0.link
+    }
+
+    fn later(&self, at: Instant, work: Work) {
+        errand(at, work);
     }
 
     async fn exchange(&self, request: &Request, deadline: Deadline) -> Result<Vec<Value>> {
         self.ask(request, deadline)
     }
-}
-
-#[derive(Debug)]
-struct Connection {
-    socket: Socket,
-    /// What came and was not read yet; empty between two exchanges.
-    buffer: Vec<u8>,
-    limits: Limits,
-    /// Whether any byte of the current answer has come.
-    answered: bool,
-}
-
-/// A read asks for this many bytes at least, and at most.
-const READ: usize = 4 << 10;
-const MOST_READ: usize = 256 << 10;
-/// A buffer that an answer has made larger than this is given back.
-const KEPT_BUFFER: usize = 256 << 10;
-
-impl Connection {
-    /// Sends `packed`, and reads `count` replies. After an error the connection is of no use.
-    fn exchange(
-        &mut self,
-        packed: &[u8],
-        count: usize,
-        deadline: Deadline,
-    ) -> io::Result<Vec<Value>> {
-        self.answered = false;
-        self.socket.send(packed, deadline)?;
-        let mut scanner = Scanner::new(self.limits);
-        let mut values = Vec::with_capacity(count);
-        let mut start = 0;
-        while values.len() < count {
-            match scanner.reply(&self.buffer).map_err(garbled)? {
-                Some(end) => {
-                    values.push(reply::value(&self.buffer[start..end]).map_err(garbled)?);
-                    start = end;
-                }
-                None => {
-                    // A length is believed no further than one read goes.
-                    let most = scanner.missing(self.buffer.len()).clamp(READ, MOST_READ);
-                    self.socket.receive(&mut self.buffer, most, deadline)?;
-                    self.answered = true;
-                }
-            }
-        }
-        if start != self.buffer.len() {
-            return Err(garbled(reply::Garbled("more replies than commands")));
-        }
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BUFFER);
-        Ok(values)
-    }
-}
-
-fn garbled(garbled: reply::Garbled) -> io::Error {
-    io::Error::new(Io::InvalidData, garbled.0)
 }

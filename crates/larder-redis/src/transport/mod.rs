@@ -8,22 +8,24 @@ pub(crate) mod address;
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod blocking;
+mod connection;
 mod reply;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_core::{Clock, Error, ErrorKind, Result};
-use larder_net::{Breaker, BreakerTimes, Deadline};
+use larder_net::{Breaker, BreakerTimes, Deadline, Work};
 use redis::{Pipeline, Value};
 
 pub use address::Address;
 #[cfg(feature = "tokio")]
 pub use asynchronous::Tokio;
 pub use blocking::Blocking;
+pub(crate) use connection::{Connection, Messages};
 pub(crate) use reply::Limits;
 
 /// Commands that go out together and are answered together.
@@ -47,8 +49,17 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Whether an exchange may block the thread that polls it.
     fn may_block(&self) -> bool;
 
+    /// What the transport knows of its server.
+    fn link(&self) -> &Link;
+
     /// The end of an operation that starts now.
-    fn deadline(&self) -> Deadline;
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.link().deadline)
+    }
+
+    /// Does `work`, which asks the server, at this time and away from all who ask: on a thread of the
+    /// process, or as a task. Left undone where there is neither any more.
+    fn later(&self, at: Instant, work: Work);
 
     /// Sends a request and waits for its answer.
     ///
@@ -74,8 +85,16 @@ impl<T: Transport> Transport for Arc<T> {
         (**self).may_block()
     }
 
+    fn link(&self) -> &Link {
+        (**self).link()
+    }
+
     fn deadline(&self) -> Deadline {
         (**self).deadline()
+    }
+
+    fn later(&self, at: Instant, work: Work) {
+        (**self).later(at, work);
     }
 
     fn exchange(

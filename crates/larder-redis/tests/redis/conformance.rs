@@ -63,12 +63,14 @@ mod threads {
     use super::{Plain, Safe, Server, Suite, builder};
 
     larder_testkit::store_conformance!(suite!(build));
+    larder_testkit::lease_conformance!(suite!(build));
 }
 
 mod tasks {
     use super::{Plain, Runtime, Safe, Server, Suite, builder};
 
     larder_testkit::store_conformance!(suite!(build_tokio).runner(Runtime::new()));
+    larder_testkit::lease_conformance!(suite!(build_tokio).runner(Runtime::new()));
 }
 
 /// The same with values that are no numbers, which lie in envelopes.

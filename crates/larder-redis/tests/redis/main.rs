@@ -6,6 +6,7 @@ mod counters;
 mod faults;
 mod indexes;
 mod listing;
+mod processes;
 mod purges;
 mod server;
 mod strangers;

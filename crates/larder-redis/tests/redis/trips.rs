@@ -3,19 +3,23 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use larder_core::codec::{Plain, Safe};
-use larder_core::store::{Put, Removal};
-use larder_core::{Result, Store, Tag};
-use larder_redis::{Blocking, Deadline, Request, Transport};
+use larder_core::store::{Lease, Put, Removal};
+use larder_core::{Cache, Lookup, Policy, Result, Store, Tag};
+use larder_redis::{Blocking, Deadline, Link, Request, Transport, Work};
 
 use crate::server::Server;
 use crate::support::{Bench, Hand, builder, now, text, user, variant};
 
-/// Counts the exchanges, each of which is one request and one answer.
+/// Counts the exchanges, each of which is one request and one answer; those of the thread that made
+/// it, for what is done away from all who ask keeps nobody waiting.
 #[derive(Clone, Debug)]
 struct Counting {
     inner: Blocking,
+    thread: ThreadId,
     trips: Arc<AtomicUsize>,
 }
 
@@ -28,12 +32,18 @@ impl Transport for Counting {
         self.inner.may_block()
     }
 
-    fn deadline(&self) -> Deadline {
-        self.inner.deadline()
+    fn link(&self) -> &Link {
+        self.inner.link()
+    }
+
+    fn later(&self, at: Instant, work: Work) {
+        self.inner.later(at, work);
     }
 
     async fn exchange(&self, request: &Request, deadline: Deadline) -> Result<Vec<redis::Value>> {
-        self.trips.fetch_add(1, Ordering::Relaxed);
+        if thread::current().id() == self.thread {
+            self.trips.fetch_add(1, Ordering::Relaxed);
+        }
         self.inner.exchange(request, deadline).await
     }
 }
@@ -50,6 +60,7 @@ impl Counted {
         let (clock, trips) = (Hand::new(), Arc::new(AtomicUsize::new(0)));
         let counting = |link| Counting {
             inner: Blocking::new(link),
+            thread: thread::current().id(),
             trips: Arc::clone(&trips),
         };
         let store = builder(&server.url(), &clock)
@@ -179,4 +190,42 @@ fn purging_is_one_trip() {
     now(bench.write(&keys[0], text("v"), &["t"]));
     // Whether what was removed was still valid, only its tags know.
     assert_eq!(counted.takes(2, bench.purge(Removal::Keys(&keys))).len(), 1);
+}
+
+#[test]
+fn a_miss_is_a_read_a_lease_and_a_write() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let counted = Counted::new(&server);
+    let bench = &counted.bench;
+    let cache = Cache::builder(bench.store.clone())
+        .clock(bench.clock.clone())
+        .build();
+    let policy = Policy::new(Duration::from_secs(60)).tag("t");
+    // The first lease teaches the server its script.
+    drop(now(<_ as Store<Plain>>::lease(&bench.store, &user("warm"))));
+    for key in [user("a"), variant(&user("v"), "1")] {
+        let Lookup::Miss(permit) = counted.takes(2, cache.lookup(&key, &policy)) else {
+            panic!("nothing is stored")
+        };
+        // The right is given up away from here.
+        counted.takes(1, permit.store(text("v"), &policy));
+        assert!(matches!(now(cache.lookup(&key, &policy)), Lookup::Hit(_)));
+        // What is there may have come between the read and the lease.
+        let Ok(Lease::Lead(held)) = now(lead(&bench.store, &key)) else {
+            panic!("nobody leads any more")
+        };
+        assert!(held.look);
+    }
+}
+
+/// Asks until the last lead is given up.
+async fn lead(store: &impl Store<Plain>, key: &larder_core::Key) -> Result<Lease> {
+    loop {
+        match store.lease(key).await? {
+            Lease::Follow(_) => thread::yield_now(),
+            lease => return Ok(lease),
+        }
+    }
 }

@@ -1,0 +1,164 @@
+//! Who may load a key, among all processes: a record of its own, which goes away by itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use larder_core::store::Lease;
+use larder_core::{Key, Result};
+use larder_net::{ALONE, Deadline, Ended, LEASE, Record, Work};
+use redis::{Pipeline, Value as Answer};
+
+use super::listener::Listener;
+use super::{Inner, random};
+use crate::answer;
+use crate::layout::Layout;
+use crate::scripts::{Called, Lua, Rounds, is_unknown};
+use crate::transport::{Request, Transport};
+
+/// How long a round may take: others wait for the thread that does it.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// What the server does for leases.
+#[derive(Debug)]
+pub(crate) struct Lender<T> {
+    transport: Arc<T>,
+    rounds: Rounds,
+    listener: Arc<Listener>,
+}
+
+impl<T> Lender<T> {
+    pub(super) fn new(transport: Arc<T>, listener: Arc<Listener>) -> Self {
+        Self {
+            transport,
+            rounds: Rounds::new(),
+            listener,
+        }
+    }
+}
+
+impl<T: Transport> Lender<T> {
+    pub(super) fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.transport.deadline().within(ROUND)
+    }
+}
+
+/// Runs a script that finds what it did the first time when it is run again.
+async fn run<T: Transport>(
+    transport: &T,
+    script: &Lua,
+    (keys, arguments): (&[Vec<u8>], &[Vec<u8>]),
+    deadline: Deadline,
+) -> Result<Answer> {
+    let request = |called| Request {
+        commands: script.call(called, keys, arguments),
+        repeatable: true,
+    };
+    let mut answers = transport
+        .exchange(&request(Called::ByDigest), deadline)
+        .await?;
+    if is_unknown(&answers) {
+        answers = transport
+            .exchange(&request(Called::ByCode), deadline)
+            .await?;
+    }
+    let answer = answers.pop().ok_or_else(|| answer::unexpected("nothing"))?;
+    answer::accepted(&answer)?;
+    Ok(answer)
+}
+
+fn millis(span: Duration) -> Vec<u8> {
+    span.as_millis().to_string().into_bytes()
+}
+
+impl<T: Transport> larder_net::Lender for Lender<T> {
+    async fn renew(&self, records: &[Record]) -> Result<()> {
+        let keys: Vec<Vec<u8>> = records.iter().map(|record| record.name.clone()).collect();
+        let tokens = records.iter().map(|record| record.token.clone());
+        let arguments: Vec<Vec<u8>> = std::iter::once(millis(LEASE)).chain(tokens).collect();
+        let call = (keys.as_slice(), arguments.as_slice());
+        run(&*self.transport, &self.rounds.renew, call, self.deadline()).await?;
+        Ok(())
+    }
+
+    async fn give_up(&self, ended: &[Ended]) -> Result<()> {
+        let names = ended.iter().map(|ended| ended.record.name.clone());
+        let keys: Vec<Vec<u8>> = names.collect();
+        let mut arguments = vec![self.listener.channel().to_vec(), millis(ALONE)];
+        for ended in ended {
+            arguments.push(ended.record.token.clone());
+            arguments.push(u8::from(ended.alone).to_string().into_bytes());
+        }
+        let call = (keys.as_slice(), arguments.as_slice());
+        run(
+            &*self.transport,
+            &self.rounds.give_up,
+            call,
+            self.deadline(),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn left(&self, record: &Record) -> Result<Option<Duration>> {
+        let mut commands = Pipeline::with_capacity(2);
+        commands.cmd("GET").arg(&record.name);
+        commands.cmd("PTTL").arg(&record.name);
+        let request = Request {
+            commands,
+            repeatable: true,
+        };
+        let answers = self.transport.exchange(&request, self.deadline()).await?;
+        let [there, left] = answers
+            .try_into()
+            .map_err(|_| answer::unexpected("too little"))?;
+        let there = answer::bytes(there)?.unwrap_or_default();
+        match left {
+            Answer::Int(left) if left > 0 && there.starts_with(&record.token) => {
+                Ok(Some(Duration::from_millis(left.unsigned_abs())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn later(&self, at: Instant, work: Work) {
+        self.transport.later(at, work);
+    }
+
+    fn is_told(&self) -> bool {
+        self.listener.hears()
+    }
+}
+
+impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
+    pub(super) async fn lease(&self, key: &Key) -> Result<Lease> {
+        let deadline = self.transport.deadline();
+        let name = self.layout.lease(key);
+        let token = format!("{:016x}{:016x}", random(), random()).into_bytes();
+        let keys = [name.clone(), self.layout.slot(key), self.layout.family(key)];
+        let arguments = [token.clone(), millis(LEASE), Layout::field(key)];
+        let call = (keys.as_slice(), arguments.as_slice());
+        let answer = run(&*self.transport, &self.scripts.lease, call, deadline).await?;
+        let mut parts = answer::array(answer)?.into_iter();
+        let mut next = || parts.next().unwrap_or(Answer::Nil);
+        let word = answer::bytes(next())?.unwrap_or_default();
+        match (word.as_slice(), next()) {
+            (b"lead", Answer::Int(stored)) => {
+                let record = Record { name, token };
+                Ok(Lease::Lead(self.leases.hold(record, stored != 0)))
+            }
+            (b"follow", token) => {
+                let token = answer::bytes(token)?.unwrap_or_default();
+                let over = self.leases.follow(Record { name, token });
+                self.listener.listen(&self.leases);
+                Ok(Lease::Follow(over))
+            }
+            (b"alone", _) => Ok(Lease::Alone),
+            _ => Err(answer::unexpected("an unknown word")),
+        }
+    }
+}
