@@ -100,8 +100,8 @@ pub struct Opened<'a> {
     pub payload: &'a [u8],
     /// Whether the payload is compressed. [`into_entry`](Self::into_entry) unpacks it.
     pub packed: bool,
-    /// The longest payload that is unpacked.
-    largest: usize,
+    /// The longest payload, in bytes, that is made of a compressed one.
+    pub largest: usize,
 }
 
 impl Envelope {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder_core::Clock;
-use larder_core::codec::{Plain, Safe};
+use larder_core::codec::{Packing, Plain, Safe};
 use larder_redis::{Redis, RedisBuilder};
 use larder_testkit::conformance::{Runner, Suite};
 
@@ -19,7 +19,8 @@ fn builder(server: &Server, clock: Arc<dyn Clock>) -> RedisBuilder {
     Redis::builder(server.url())
         .namespace(namespace)
         .deadline(Duration::from_secs(20))
-        .secret(Some(b"secret"))
+        // Sealed, and compressed where that saves anything.
+        .packing(Packing::new().secrets(["secret"]).compress(0))
         .clock(clock)
 }
 

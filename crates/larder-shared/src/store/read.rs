@@ -25,6 +25,7 @@ pub(super) struct Raw {
     fence: Fence,
     codec: u8,
     sealed: bool,
+    packed: bool,
     payload: Vec<u8>,
 }
 
@@ -209,6 +210,7 @@ impl<C> Inner<C> {
             },
             codec: content.codec,
             sealed: content.sealed,
+            packed: content.packed,
             payload: content.payload.to_vec(),
             meta: content.meta,
         }))
@@ -224,6 +226,8 @@ impl<C> Inner<C> {
             fence: raw.fence,
             codec: raw.codec,
             sealed: raw.sealed,
+            packed: raw.packed,
+            largest: self.max_value,
             payload: &raw.payload,
         };
         let entry = content.into_entry(&self.codec);
