@@ -31,6 +31,7 @@ use foldhash::quality::RandomState;
 
 use crate::key::Key;
 use crate::shim::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::store::Held;
 use crate::tag::Tag;
 
 pub use chain::{Chain, InChain, LoadId};
@@ -68,6 +69,10 @@ struct State<T> {
     /// The load that leads now. Changes when a follower is promoted.
     leader: LoadId,
     landing: Option<Landing<T>>,
+    /// The lead among all processes, where there are several.
+    held: Option<Held>,
+    /// Whether a purge has taken the flight out of the table.
+    detached: bool,
     followers: Vec<Follower>,
     next_follower: u64,
 }
@@ -159,13 +164,21 @@ impl<T: Clone> Flights<T> {
     }
 
     /// Takes the flights of these keys and tags out of the table: those who arrive from now on do
-    /// not wait for a result that a purge has made invalid. Who waits already is served.
+    /// not wait for a result that a purge has made invalid, nor do other processes. Who waits already
+    /// is served.
     pub(crate) fn detach(&self, gone: impl Fn(&Key, &[Tag]) -> bool) {
         for shard in &self.shards {
             let detached: Vec<_> = lock(shard)
                 .extract_if(|key, flight| gone(key, &flight.tags))
                 .collect();
-            drop(detached);
+            for (_, flight) in detached {
+                let held = {
+                    let mut state = flight.lock();
+                    state.detached = true;
+                    state.held.take()
+                };
+                drop(held);
+            }
         }
     }
 
@@ -194,6 +207,8 @@ impl<T> Flight<T> {
         let state = State {
             leader: load,
             landing: None,
+            held: None,
+            detached: false,
             followers: Vec::new(),
             next_follower: 0,
         };
@@ -231,6 +246,28 @@ impl<T: Clone> Lead<T> {
         self.load
     }
 
+    /// Keeps the lead among all processes for as long as this one lasts, or until a purge outdates the
+    /// load.
+    pub(crate) fn hold(&self, held: Held) {
+        let unwanted = {
+            let mut state = self.flight.lock();
+            if state.detached {
+                Some(held)
+            } else {
+                state.held.replace(held)
+            }
+        };
+        drop(unwanted);
+    }
+
+    /// Says to all processes that the answer is for one user only.
+    pub(crate) fn decline(&self) {
+        let held = self.flight.lock().held.take();
+        if let Some(held) = held {
+            held.decline();
+        }
+    }
+
     /// Ends the flight.
     pub(crate) fn land(mut self, landing: Landing<T>) {
         self.settled = true;
@@ -238,14 +275,15 @@ impl<T: Clone> Lead<T> {
         let landings = self.flights.landings(&self.key);
         landings.fetch_add(1, Ordering::Release);
         self.flights.remove(&self.key, &self.flight);
-        let followers = {
+        let (followers, held) = {
             let mut state = self.flight.lock();
             state.landing = Some(landing);
-            std::mem::take(&mut state.followers)
+            (std::mem::take(&mut state.followers), state.held.take())
         };
         followers
             .into_iter()
             .for_each(|follower| follower.waker.wake());
+        drop(held);
     }
 }
 
@@ -259,6 +297,9 @@ impl<T: Clone> Drop for Lead<T> {
 
 /// Hands an abandoned flight to one follower, or takes it out of the table if there is none.
 fn pass_on<T: Clone>(flights: &Flights<T>, key: &Key, flight: &Arc<Flight<T>>) {
+    // Given up first, so that whoever leads next can have it.
+    let held = flight.lock().held.take();
+    drop(held);
     loop {
         if let Some(waker) = flight.promote() {
             return waker.wake();

@@ -58,9 +58,12 @@ mod wrapped {
 mod shared_among_processes {
     use super::*;
 
-    store_conformance!(Suite::new(|clock| LeasingStore::new(memory(clock)), |n| n));
+    store_conformance!(Suite::new(
+        |clock| LeasingStore::new(memory(Arc::clone(&clock)), clock),
+        |n| n
+    ));
     lease_conformance!(Suite::new(
-        |clock| AnyStore::new(LeasingStore::new(memory::<u64>(clock))),
+        |clock| AnyStore::new(LeasingStore::new(memory::<u64>(Arc::clone(&clock)), clock)),
         |n| n
     ));
 }

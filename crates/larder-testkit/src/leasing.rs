@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use larder_core::store::{Held, Hold, Lease, Listed, Mode, Over, Put, Reading, Removal, Size};
-use larder_core::{Entry, Key, Kind, Meta, Result, Store, Tag, Value};
+use larder_core::{Clock, Entry, Key, Kind, Meta, Result, Store, Tag, Timestamp, Value};
 
 /// Any store, with leases beside it: several caches over clones of it behave as processes that share
 /// one store.
@@ -15,9 +16,9 @@ use larder_core::{Entry, Key, Kind, Meta, Result, Store, Tag, Value};
 /// ```
 /// use larder_core::store::{Lease, Memory};
 /// use larder_core::{Key, Kind, Store, ThreadPark, drive};
-/// use larder_testkit::LeasingStore;
+/// use larder_testkit::{HandClock, LeasingStore};
 ///
-/// let store = LeasingStore::new(Memory::builder().build::<u64>()?);
+/// let store = LeasingStore::new(Memory::builder().build::<u64>()?, HandClock::new());
 /// let ask = || drive(store.lease(&Key::new(Kind::User, "k")), &ThreadPark);
 /// let Ok(Ok(Lease::Lead(held))) = ask() else { panic!() };
 /// assert!(matches!(ask(), Ok(Ok(Lease::Follow(_)))));
@@ -29,6 +30,7 @@ use larder_core::{Entry, Key, Kind, Meta, Result, Store, Tag, Value};
 pub struct LeasingStore<S> {
     store: S,
     table: Arc<Table>,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +39,8 @@ struct Table(Mutex<HashMap<Key, State>>);
 #[derive(Debug)]
 enum State {
     Led(Led),
-    Alone,
+    /// Until then, nobody leads for others.
+    Alone(Timestamp),
 }
 
 #[derive(Debug)]
@@ -50,6 +53,7 @@ struct Led {
 #[derive(Debug)]
 struct Right {
     table: Arc<Table>,
+    clock: Arc<dyn Clock>,
     key: Key,
     lead: u64,
 }
@@ -87,7 +91,8 @@ impl Table {
 
 impl Hold for Right {
     fn decline(self: Box<Self>) {
-        self.table.end(&self, Some(State::Alone));
+        let until = self.clock.now().plus(Duration::from_secs(60));
+        self.table.end(&self, Some(State::Alone(until)));
     }
 }
 
@@ -98,10 +103,13 @@ impl Drop for Right {
 }
 
 impl<S> LeasingStore<S> {
-    /// A store over `store`, led by nobody.
-    pub fn new(store: S) -> Self {
-        let table = Arc::default();
-        Self { store, table }
+    /// A store over `store`, led by nobody. By the clock, a declined lease is forgotten after a minute.
+    pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            table: Arc::default(),
+            clock,
+        }
     }
 
     /// How many wait for the lead of `key` to be over.
@@ -150,13 +158,17 @@ impl<V: Value, S: Store<V> + fmt::Debug> Store<V> for LeasingStore<S> {
     async fn lease(&self, key: &Key) -> Result<Lease> {
         let mut table = self.table.lock();
         match table.get(key) {
-            Some(State::Alone) => Ok(Lease::Alone),
+            Some(State::Alone(until)) if self.clock.now() < *until => Ok(Lease::Alone),
             Some(State::Led(led)) => Ok(Lease::Follow(self.over(key, led.lead))),
-            None => {
+            _ => {
                 let (lead, followers) = (number(), HashMap::new());
                 table.insert(key.clone(), State::Led(Led { lead, followers }));
-                let (table, key) = (Arc::clone(&self.table), key.clone());
-                Ok(Lease::Lead(Held::new(Right { table, key, lead })))
+                Ok(Lease::Lead(Held::new(Right {
+                    table: Arc::clone(&self.table),
+                    clock: Arc::clone(&self.clock),
+                    key: key.clone(),
+                    lead,
+                })))
             }
         }
     }

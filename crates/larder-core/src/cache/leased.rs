@@ -4,7 +4,7 @@
 //! another process has it waits for that one, with all who follow it here, and finds the value in the
 //! store; if there is none, because the other failed or died, it asks again.
 
-use super::lookup::{Found, Judged, Leading, Shared};
+use super::lookup::{Found, Judged, Shared};
 use super::{Cache, Event, Lookup};
 use crate::flight::{Landing, Lead};
 use crate::key::Key;
@@ -65,10 +65,12 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         // 1. This caller read the store and missed. 2. Another process stored and gave its lease up.
         // 3. This one got the lease. What it wants may be in the store by now.
         let look = held.as_ref().is_some_and(|held| held.look);
-        let leading = Leading { held, lead };
+        if let Some(held) = held {
+            lead.hold(held);
+        }
         match known {
-            Some(reading) if !look => self.lead(key, policy, reading, leading),
-            _ => self.look_and_lead(key, policy, leading).await,
+            Some(reading) if !look => self.lead(key, policy, reading, lead),
+            _ => self.look_and_lead(key, policy, lead).await,
         }
     }
 
@@ -106,7 +108,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
         self.observe(&Event::GaveUp(key));
         self.observe(&Event::Miss(key));
-        let permit = self.permit(key, policy, found.reading, Some(lead.into()));
+        let permit = self.permit(key, policy, found.reading, Some(lead));
         Lookup::Miss(permit.past_a_leader())
     }
 }

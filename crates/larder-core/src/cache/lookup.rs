@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::flight::{Chain, Follow, Followed, Join, Landing, Lead};
 use crate::key::Key;
 use crate::policy::Policy;
-use crate::store::{Held, Reading, Store};
+use crate::store::{Reading, Store};
 use crate::time::{Clock, Timestamp};
 use crate::value::Value;
 
@@ -139,7 +139,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             Ok(reading) => {
                 self.observe(&Event::Miss(key));
                 let lead = self.0.flights.try_lead(key, &policy.tags);
-                Lookup::Miss(self.permit(key, policy, reading, lead.map(Leading::from)))
+                Lookup::Miss(self.permit(key, policy, reading, lead))
             }
         }
     }
@@ -261,8 +261,8 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             return Box::pin(self.lead_for_all(key, policy, known, (lead, deadline))).await;
         }
         match known {
-            Some(reading) => self.lead(key, policy, reading, lead.into()),
-            None => self.look_and_lead(key, policy, lead.into()).await,
+            Some(reading) => self.lead(key, policy, reading, lead),
+            None => self.look_and_lead(key, policy, lead).await,
         }
     }
 
@@ -271,15 +271,15 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         &self,
         key: &Key,
         policy: &Policy,
-        leading: Leading<V>,
+        lead: Lead<Shared<V>>,
     ) -> Lookup<V, S> {
         let found = match self.look(key, policy).await {
             Ok(found) => found.after_wait(),
             Err(reason) => return Lookup::Pass(reason),
         };
         match found.judged {
-            Judged::Serve(hit) => self.share(key, hit, leading.lead),
-            _ => self.lead(key, policy, found.reading, leading),
+            Judged::Serve(hit) => self.share(key, hit, lead),
+            _ => self.lead(key, policy, found.reading, lead),
         }
     }
 
@@ -313,10 +313,10 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         key: &Key,
         policy: &Policy,
         reading: Reading<V>,
-        leading: Leading<V>,
+        lead: Lead<Shared<V>>,
     ) -> Lookup<V, S> {
         let stale = self.stale(&reading);
-        let permit = self.permit(key, policy, reading, Some(leading));
+        let permit = self.permit(key, policy, reading, Some(lead));
         match stale {
             Some(hit) => {
                 self.observe(&Event::StaleHit(key));
@@ -349,13 +349,13 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         key: &Key,
         policy: &Policy,
         reading: Reading<V>,
-        leading: Option<Leading<V>>,
+        lead: Option<Lead<Shared<V>>>,
     ) -> Permit<V, S> {
         let now = self.0.clock.now();
         let spare = reading
             .entry
             .filter(|entry| entry.meta.freshness(now) != Freshness::Expired);
-        Permit::new(self.clone(), key.clone(), reading.fence, leading)
+        Permit::new(self.clone(), key.clone(), reading.fence, lead)
             .with_spare(spare, policy.throttle)
     }
 
@@ -397,19 +397,6 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
                 Waited::Answer(self.serve(key, Hit { entry, served, at }))
             }
         }
-    }
-}
-
-/// The lead of a load in this process, and the right to it among all.
-pub(super) struct Leading<V: Value> {
-    /// Given up first, so that whoever leads next in this process can have it.
-    pub(super) held: Option<Held>,
-    pub(super) lead: Lead<Shared<V>>,
-}
-
-impl<V: Value> From<Lead<Shared<V>>> for Leading<V> {
-    fn from(lead: Lead<Shared<V>>) -> Self {
-        Self { held: None, lead }
     }
 }
 

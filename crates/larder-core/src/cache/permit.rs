@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lookup::{Failure, Hit, Leading, Served, Shared};
+use super::lookup::{Failure, Hit, Served, Shared};
 use super::{Cache, Event, Reason, solo};
 use crate::entry::{Entry, Fence, Freshness, Meta};
 use crate::error::Result;
 use crate::flight::{Landing, Lead, LoadId};
 use crate::key::Key;
 use crate::policy::Policy;
-use crate::store::{Held, Mode, Put, Store};
+use crate::store::{Mode, Put, Store};
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -47,9 +47,6 @@ struct Load<V: Value, S: Store<V>> {
     cache: Cache<V, S>,
     key: Key,
     fence: Fence,
-    /// The right to load among all processes. Before the lead, because it is to be given up first:
-    /// whoever leads next in this process asks for it.
-    held: Option<Held>,
     lead: Option<Lead<Shared<V>>>,
     load: LoadId,
     started: Timestamp,
@@ -66,12 +63,8 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
         cache: Cache<V, S>,
         key: Key,
         mut fence: Fence,
-        leading: Option<Leading<V>>,
+        lead: Option<Lead<Shared<V>>>,
     ) -> Self {
-        let (held, lead) = match leading {
-            Some(Leading { held, lead }) => (held, Some(lead)),
-            None => (None, None),
-        };
         let load = lead.as_ref().map_or_else(LoadId::next, Lead::load);
         fence.order = load.number();
         let started = cache.0.clock.now();
@@ -79,7 +72,6 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             cache,
             key,
             fence,
-            held,
             lead,
             load,
             started,
@@ -198,13 +190,11 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
                 .0
                 .solo
                 .note(&self.0.key, self.0.cache.0.clock.now());
+            if let Some(lead) = &self.0.lead {
+                lead.decline();
+            }
         }
         self.0.cache.observe(&Event::Refused(&self.0.key, reason));
-        if let Some(held) = self.0.held.take()
-            && reason.is_private()
-        {
-            held.decline();
-        }
         self.land(Landing::Private);
     }
 

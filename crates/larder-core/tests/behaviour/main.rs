@@ -6,12 +6,41 @@
 
 mod direct;
 mod events;
-mod fences;
 mod owed;
 mod permits;
-mod processes;
-mod recursion;
-mod single_flight;
-mod stale;
 mod trouble;
 mod world;
+
+/// What every cache promises, over the memory store.
+mod memory {
+    larder_testkit::scenarios!(crate::world::ground());
+}
+
+/// The same over a store that processes share, and what several of them promise.
+mod shared {
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex};
+
+    use larder_core::store::Memory;
+    use larder_testkit::scenarios::Ground;
+    use larder_testkit::{HandClock, LeasingStore};
+
+    type Shared = LeasingStore<Memory<u64>>;
+
+    fn ground() -> Ground<Shared> {
+        let places: Mutex<HashMap<u64, Shared>> = Mutex::default();
+        Ground::new(move |clock: Arc<HandClock>, place| {
+            let mut places = places.lock().expect("nothing panics in here");
+            let make = || {
+                LeasingStore::new(
+                    crate::world::memory(Arc::clone(&clock)),
+                    Arc::clone(&clock) as Arc<dyn larder_core::Clock>,
+                )
+            };
+            places.entry(place).or_insert_with(make).clone()
+        })
+    }
+
+    larder_testkit::scenarios!(ground());
+    larder_testkit::process_scenarios!(ground());
+}

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use larder_core::store::Memory;
-use larder_core::{ErrorKind, Lookup, Reason, Served, Stored};
+use larder_core::{ErrorKind, Lookup, Policy, Reason, Served, Stored, Tag};
 use larder_testkit::{Answer, Down, FailingStore, Operation, SlowStore};
 
-use crate::world::{CROWDS, at_once, secs, world_over, world_with};
+use crate::world::{CROWDS, Polled, at_once, secs, world_over, world_with};
 
 #[test]
 fn a_write_that_fails_is_not_the_callers_trouble() {
@@ -143,4 +143,45 @@ fn a_failure_is_shared_when_the_spare_has_gone() {
     let settled = at_once(permit.fail(Arc::new(Down(2))));
     assert!(matches!(settled, larder_core::Settled::Raise(_)));
     assert!(matches!(follower.ends(), Lookup::Failed(_)));
+}
+
+#[test]
+fn t2_8_a_store_that_is_down_is_passed_by() {
+    let policy = Policy::new(secs(60)).stale_while_revalidate(secs(3600));
+    let world = world_with(FailingStore::<Memory<u64>>::new, policy);
+    world.ask_now();
+    world.cache.store().fail_all();
+    world.at(61_000);
+    let Answer::Passed(2, Reason::Store(detail)) = world.ask_now() else {
+        panic!("the caller is sent to the origin");
+    };
+    assert!(detail.starts_with("store failed: "), "{detail}");
+    world.cache.store().mend_all();
+    assert!(matches!(world.ask_now(), Answer::Refreshed(1, Some(3))));
+    assert_eq!(world.cache.store().calls(Operation::Put), 2);
+}
+
+#[test]
+fn t8_1_a_tag_bumped_between_the_store_and_the_landing_reaches_nobody_who_came_after_it() {
+    let world = world_over(SlowStore::<Memory<u64>>::new);
+    let permit = world.lead();
+    let mut before = world.caller();
+    before.waits();
+    world.cache.store().behind(Operation::Put).close();
+    // Only a tag that the policy does not name leaves the flight where others join it.
+    let policy = world.policy.clone().tag("late");
+    let mut storing = Polled::new(async move { permit.store(1, &policy).await });
+    storing.waits();
+
+    // The entry is in the store, and the leader has not told anybody yet.
+    at_once(world.cache.bump(&[Tag::new("late")])).expect("it works");
+    let mut after = world.caller();
+    after.waits();
+    world.cache.store().behind(Operation::Put).reopen();
+    assert_eq!(storing.ends(), Stored::Stored);
+    let Lookup::Hit(hit) = before.ends() else {
+        panic!("it waited for this");
+    };
+    assert_eq!((*hit.value(), hit.served), (1, Served::Collapsed));
+    assert!(matches!(after.ends(), Lookup::Miss(_)));
 }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use larder_core::store::{Memory, Removal};
-use larder_core::{Clock, Hit, Lookup, Policy, Reason, Served, Store, Stored};
-use larder_testkit::{Answer, FailingStore, Operation};
+use larder_core::store::Removal;
+use larder_core::{Clock, Hit, Lookup, Policy, Served, Store, Stored};
 
-use crate::world::{CROWDS, World, at_once, key, millis, secs, world_with};
+use super::Ground;
+use super::world::{CROWDS, World, at_once, key, millis, secs};
+use crate::Answer;
 
 fn policy() -> Policy {
     Policy::new(secs(60))
@@ -17,22 +18,22 @@ fn policy() -> Policy {
 }
 
 /// A world with version 1 stored at its start.
-fn stored_world() -> Arc<World> {
-    let world = world_with(|memory| memory, policy());
+fn stored_world<S: Store<u64>>(ground: &Ground<S>) -> Arc<World<S>> {
+    let world = ground.world_with(policy());
     assert!(matches!(world.ask_now(), Answer::Loaded(1, Stored::Stored)));
     world
 }
 
-fn hit(world: &World) -> Hit<u64> {
+fn hit<S: Store<u64>>(world: &World<S>) -> Hit<u64> {
     match world.look_now() {
         Lookup::Hit(hit) => hit,
         other => panic!("expected a hit, got {other:?}"),
     }
 }
 
-#[test]
-fn t2_1_before_the_ttl_is_over_it_is_fresh() {
-    let world = stored_world();
+/// T2.1: before the ttl is over it is fresh.
+pub fn t2_1_before_the_ttl_is_over_it_is_fresh<S: Store<u64>>(ground: &Ground<S>) {
+    let world = stored_world(ground);
     world.at(59_000);
     let hit = hit(&world);
     assert_eq!((*hit.value(), hit.served), (1, Served::Fresh));
@@ -43,10 +44,12 @@ fn t2_1_before_the_ttl_is_over_it_is_fresh() {
     assert_eq!(world.origin.calls(), 1);
 }
 
-#[test]
-fn t2_2_fifty_get_the_stale_answer_at_once_and_one_refreshes() {
+/// T2.2: fifty get the stale answer at once and one refreshes.
+pub fn t2_2_fifty_get_the_stale_answer_at_once_and_one_refreshes<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
     for crowd in CROWDS {
-        let world = stored_world();
+        let world = stored_world(ground);
         world.at(61_000);
         world.origin.gate().close();
         let answers = crowd.run(
@@ -74,9 +77,11 @@ fn t2_2_fifty_get_the_stale_answer_at_once_and_one_refreshes() {
     }
 }
 
-#[test]
-fn t2_3_a_failed_refresh_leaves_the_stale_answer_and_the_origin_in_peace() {
-    let world = stored_world();
+/// T2.3: a failed refresh leaves the stale answer and the origin in peace.
+pub fn t2_3_a_failed_refresh_leaves_the_stale_answer_and_the_origin_in_peace<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
+    let world = stored_world(ground);
     world.origin.set_failing(true);
     world.at(61_000);
     assert!(matches!(world.ask_now(), Answer::Refreshed(1, None)));
@@ -107,9 +112,9 @@ fn t2_3_a_failed_refresh_leaves_the_stale_answer_and_the_origin_in_peace() {
     assert_eq!(world.seen.count("load-failed-hidden"), 2);
 }
 
-#[test]
-fn t2_3_a_purge_of_something_else_does_not_end_the_peace() {
-    let world = stored_world();
+/// T2.3: a purge of something else does not end the peace.
+pub fn t2_3_a_purge_of_something_else_does_not_end_the_peace<S: Store<u64>>(ground: &Ground<S>) {
+    let world = stored_world(ground);
     world.origin.set_failing(true);
     world.at(61_000);
     let prefix = Removal::Prefix(world.key.kind(), b"another");
@@ -123,9 +128,9 @@ fn t2_3_a_purge_of_something_else_does_not_end_the_peace() {
     assert_eq!(world.origin.calls(), 2);
 }
 
-#[test]
-fn t2_4_the_first_success_clears_the_error() {
-    let world = stored_world();
+/// T2.4: the first success clears the error.
+pub fn t2_4_the_first_success_clears_the_error<S: Store<u64>>(ground: &Ground<S>) {
+    let world = stored_world(ground);
     world.origin.set_failing(true);
     world.at(61_000);
     world.ask_now();
@@ -139,13 +144,13 @@ fn t2_4_the_first_success_clears_the_error() {
     assert!(matches!(world.ask_now(), Answer::Refreshed(3, Some(4))));
 }
 
-#[test]
-fn t2_5_too_stale_to_be_served_and_good_enough_for_an_error() {
-    let world = stored_world();
+/// T2.5: too stale to be served and good enough for an error.
+pub fn t2_5_too_stale_to_be_served_and_good_enough_for_an_error<S: Store<u64>>(ground: &Ground<S>) {
+    let world = stored_world(ground);
     world.at(3_661_000);
     assert!(matches!(world.ask_now(), Answer::Loaded(2, Stored::Stored)));
 
-    let world = stored_world();
+    let world = stored_world(ground);
     world.origin.set_failing(true);
     world.at(3_661_000);
     assert!(matches!(world.ask_now(), Answer::Spared(1)));
@@ -160,10 +165,10 @@ fn t2_5_too_stale_to_be_served_and_good_enough_for_an_error() {
     assert_eq!(world.seen.count("load-failed"), 1);
 }
 
-#[test]
-fn t2_5_many_wait_and_get_the_spare_when_the_load_fails() {
+/// T2.5: many wait and get the spare when the load fails.
+pub fn t2_5_many_wait_and_get_the_spare_when_the_load_fails<S: Store<u64>>(ground: &Ground<S>) {
     for crowd in CROWDS {
-        let world = stored_world();
+        let world = stored_world(ground);
         world.at(3_661_000);
         world.origin.set_failing(true);
         let answers = world.crowd(crowd, 50);
@@ -174,9 +179,9 @@ fn t2_5_many_wait_and_get_the_spare_when_the_load_fails() {
     }
 }
 
-#[test]
-fn t2_6_what_must_be_revalidated_is_never_stale() {
-    let world = world_with(|memory| memory, policy().must_revalidate());
+/// T2.6: what must be revalidated is never stale.
+pub fn t2_6_what_must_be_revalidated_is_never_stale<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world_with(policy().must_revalidate());
     world.ask_now();
     world.at(61_000);
     let permit = world.lead();
@@ -190,9 +195,9 @@ fn t2_6_what_must_be_revalidated_is_never_stale() {
     assert!(matches!(world.ask_now(), Answer::Loaded(3, Stored::Stored)));
 }
 
-#[test]
-fn t2_7_a_stand_in_is_stored_for_the_throttle_only() {
-    let world = world_with(|memory| memory, policy());
+/// T2.7: a stand in is stored for the throttle only.
+pub fn t2_7_a_stand_in_is_stored_for_the_throttle_only<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world_with(policy());
     let permit = world.lead();
     let stored = at_once(permit.stand_in(99, &world.policy));
     assert_eq!(stored, Stored::Stored);
@@ -207,32 +212,17 @@ fn t2_7_a_stand_in_is_stored_for_the_throttle_only() {
     );
 }
 
-#[test]
-fn t2_8_a_store_that_was_restarted_is_a_miss() {
-    let world = stored_world();
+/// T2.8: a store that was restarted is a miss.
+pub fn t2_8_a_store_that_was_restarted_is_a_miss<S: Store<u64>>(ground: &Ground<S>) {
+    let world = stored_world(ground);
     at_once(Store::<u64>::remove(world.cache.store(), Removal::All)).expect("it works");
     world.at(61_000);
     assert!(matches!(world.ask_now(), Answer::Loaded(2, Stored::Stored)));
 }
 
-#[test]
-fn t2_8_a_store_that_is_down_is_passed_by() {
-    let world = world_with(FailingStore::<Memory<u64>>::new, policy());
-    world.ask_now();
-    world.cache.store().fail_all();
-    world.at(61_000);
-    let Answer::Passed(2, Reason::Store(detail)) = world.ask_now() else {
-        panic!("the caller is sent to the origin");
-    };
-    assert!(detail.starts_with("store failed: "), "{detail}");
-    world.cache.store().mend_all();
-    assert!(matches!(world.ask_now(), Answer::Refreshed(1, Some(3))));
-    assert_eq!(world.cache.store().calls(Operation::Put), 2);
-}
-
-#[test]
-fn t2_9_a_refresh_outlives_the_request() {
-    let world = stored_world();
+/// T2.9: a refresh outlives the request.
+pub fn t2_9_a_refresh_outlives_the_request<S: Store<u64>>(ground: &Ground<S>) {
+    let world = stored_world(ground);
     world.at(61_000);
     world.origin.gate().close();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -269,9 +259,9 @@ fn t2_9_a_refresh_outlives_the_request() {
     assert_eq!(world.stored(), Some(2));
 }
 
-#[test]
-fn t2_10_jitter_is_for_values_and_not_for_throttles() {
-    let world = world_with(|memory| memory, policy().jitter(secs(30)));
+/// T2.10: jitter is for values and not for throttles.
+pub fn t2_10_jitter_is_for_values_and_not_for_throttles<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world_with(policy().jitter(secs(30)));
     let mut ends = std::collections::HashSet::new();
     for number in 0..50 {
         let key = key(&number.to_string());
@@ -294,7 +284,7 @@ fn t2_10_jitter_is_for_values_and_not_for_throttles() {
     assert_eq!(meta.fresh_until, world.start.plus(secs(30)));
     assert_eq!(meta.keep_until, world.start.plus(secs(30)));
 
-    let world = stored_world();
+    let world = stored_world(ground);
     world.origin.set_failing(true);
     world.at(61_000);
     world.ask_now();

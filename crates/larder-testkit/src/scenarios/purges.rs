@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use larder_core::store::{Memory, Pattern, Removal};
+use larder_core::store::{Pattern, Removal};
 use larder_core::{KeyWriter, Lookup, Served, Store, Stored, Tag};
-use larder_testkit::{Operation, SlowStore};
 
-use crate::world::{Polled, World, at_once, key, world, world_over};
+use super::Ground;
+use super::world::{Polled, World, at_once, key};
 
 /// The ways to purge what is under `page` with a variant, tagged `t`.
 const WAYS: [&str; 6] = ["key", "base", "prefix", "pattern", "all", "tag"];
@@ -42,10 +42,12 @@ fn value<S: Store<u64>>(caller: Polled<Lookup<u64, S>>) -> (u64, Served) {
     }
 }
 
-#[test]
-fn t8_1_what_was_read_before_a_purge_reaches_its_caller_and_not_the_store() {
+/// T8.1: what was read before a purge reaches its caller and not the store.
+pub fn t8_1_what_was_read_before_a_purge_reaches_its_caller_and_not_the_store<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
     for way in WAYS {
-        let world = tagged(world());
+        let world = tagged(ground.world());
         let old = world.lead();
         let mut before = world.caller();
         before.waits();
@@ -67,9 +69,11 @@ fn t8_1_what_was_read_before_a_purge_reaches_its_caller_and_not_the_store() {
     }
 }
 
-#[test]
-fn t8_1_a_tag_that_the_policy_does_not_name_fences_the_load_all_the_same() {
-    let world = world();
+/// T8.1: a tag that the policy does not name fences the load all the same.
+pub fn t8_1_a_tag_that_the_policy_does_not_name_fences_the_load_all_the_same<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
+    let world = ground.world();
     let late = world.policy.clone().tag("t");
     let old = world.lead();
     purge(&world, "tag");
@@ -83,9 +87,9 @@ fn t8_1_a_tag_that_the_policy_does_not_name_fences_the_load_all_the_same() {
     assert_eq!(world.store_now(new, 2), Stored::Stored);
 }
 
-#[test]
-fn t8_1_a_purge_of_something_else_fences_nothing() {
-    let world = tagged(world());
+/// T8.1: a purge of something else fences nothing.
+pub fn t8_1_a_purge_of_something_else_fences_nothing<S: Store<u64>>(ground: &Ground<S>) {
+    let world = tagged(ground.world());
     let load = world.lead();
     at_once(world.cache.bump(&[Tag::new("other")])).expect("it works");
     at_once(world.cache.remove(&key("other"))).expect("it works");
@@ -95,32 +99,9 @@ fn t8_1_a_purge_of_something_else_fences_nothing() {
     assert_eq!(value(after), (1, Served::Collapsed));
 }
 
-#[test]
-fn t8_1_a_tag_bumped_between_the_store_and_the_landing_reaches_nobody_who_came_after_it() {
-    let world = tagged(world_over(SlowStore::<Memory<u64>>::new));
-    let permit = world.lead();
-    let mut before = world.caller();
-    before.waits();
-    world.cache.store().behind(Operation::Put).close();
-    // Only a tag that the policy does not name leaves the flight where others join it.
-    let policy = world.policy.clone().tag("late");
-    let mut storing = Box::pin(permit.store(1, &policy));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(storing.as_mut().poll(&mut context).is_pending());
-
-    // The entry is in the store, and the leader has not told anybody yet.
-    at_once(world.cache.bump(&[Tag::new("late")])).expect("it works");
-    let mut after = world.caller();
-    after.waits();
-    world.cache.store().behind(Operation::Put).reopen();
-    assert_eq!(at_once(storing), Stored::Stored);
-    assert_eq!(value(before), (1, Served::Collapsed));
-    assert!(matches!(after.ends(), Lookup::Miss(_)));
-}
-
-#[test]
-fn t8_1_who_is_promoted_after_a_purge_loads_something_valid() {
-    let world = tagged(world());
+/// T8.1: who is promoted after a purge loads something valid.
+pub fn t8_1_who_is_promoted_after_a_purge_loads_something_valid<S: Store<u64>>(ground: &Ground<S>) {
+    let world = tagged(ground.world());
     let old = world.lead();
     let mut follower = world.caller();
     follower.waits();
@@ -133,10 +114,12 @@ fn t8_1_who_is_promoted_after_a_purge_loads_something_valid() {
     assert_eq!(world.stored(), Some(2));
 }
 
-#[test]
-fn t8_1_a_late_store_leaves_alone_what_was_stored_after_the_purge() {
+/// T8.1: a late store leaves alone what was stored after the purge.
+pub fn t8_1_a_late_store_leaves_alone_what_was_stored_after_the_purge<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
     for way in WAYS {
-        let world = tagged(world());
+        let world = tagged(ground.world());
         let old = world.lead();
         purge(&world, way);
         at_once(world.cache.put(&world.key, 5, &world.policy)).expect("it works");
@@ -145,10 +128,12 @@ fn t8_1_a_late_store_leaves_alone_what_was_stored_after_the_purge() {
     }
 }
 
-#[test]
-fn t8_1_a_failed_refresh_does_not_bring_back_what_was_purged() {
+/// T8.1: a failed refresh does not bring back what was purged.
+pub fn t8_1_a_failed_refresh_does_not_bring_back_what_was_purged<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
     for way in WAYS {
-        let mut world = tagged(world());
+        let mut world = tagged(ground.world());
         let inner = Arc::get_mut(&mut world).expect("nobody else has it");
         inner.policy = inner
             .policy
@@ -158,15 +143,17 @@ fn t8_1_a_failed_refresh_does_not_bring_back_what_was_purged() {
         world.at(61_000);
         let refresh = world.lead();
         purge(&world, way);
-        let failed = at_once(refresh.fail(Arc::new(larder_testkit::Down(2))));
+        let failed = at_once(refresh.fail(Arc::new(crate::Down(2))));
         assert!(matches!(failed, larder_core::Settled::Serve(_)), "{way}");
         assert!(matches!(world.look_now(), Lookup::Miss(permit) if permit.previous().is_none()));
     }
 }
 
-#[test]
-fn a_late_variant_does_not_hide_what_was_set_for_all_of_them() {
-    let world = tagged(world());
+/// A late variant does not hide what was set for all of them.
+pub fn a_late_variant_does_not_hide_what_was_set_for_all_of_them<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
+    let world = tagged(ground.world());
     let load = world.lead();
     let base = world.key.base_key();
     at_once(world.cache.put(&base, 9, &world.policy)).expect("it works");

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use larder_core::{Chain, Lookup, Reason, Served, Stored, ThreadPark, drive};
-use larder_testkit::Answer;
+use larder_core::{Chain, Lookup, Reason, Served, Store, Stored, ThreadPark, drive};
 
-use crate::world::{World, at_once, key, world};
+use super::Ground;
+use super::world::{World, at_once, key};
+use crate::Answer;
 
-#[test]
-fn t1_8_a_synchronous_load_computes_inline() {
-    let world = world();
+/// T1.8: a synchronous load computes inline.
+pub fn t1_8_a_synchronous_load_computes_inline<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let permit = world.lead();
     let chain = Chain::current().and(permit.load());
     let inner = chain.enter(|| world.ask_now());
@@ -21,7 +22,7 @@ fn t1_8_a_synchronous_load_computes_inline() {
 }
 
 /// A function that calls itself twice for the same key before it returns.
-async fn recursive(world: Arc<World>, depth: u32) -> u64 {
+async fn recursive<S: Store<u64>>(world: Arc<World<S>>, depth: u32) -> u64 {
     let lookup = world.cache.lookup(&world.key, &world.policy).await;
     let next = || Box::pin(recursive(Arc::clone(&world), depth - 1));
     match lookup {
@@ -43,9 +44,9 @@ async fn recursive(world: Arc<World>, depth: u32) -> u64 {
     }
 }
 
-#[test]
-fn t1_8_an_asynchronous_load_computes_inline_across_awaits() {
-    let world = world();
+/// T1.8: an asynchronous load computes inline across awaits.
+pub fn t1_8_an_asynchronous_load_computes_inline_across_awaits<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .build();
@@ -57,9 +58,9 @@ fn t1_8_an_asynchronous_load_computes_inline_across_awaits() {
     assert_eq!(world.seen.count("miss"), 1);
 }
 
-#[test]
-fn t1_8_a_load_finds_itself_behind_another_key() {
-    let world = world();
+/// T1.8: a load finds itself behind another key.
+pub fn t1_8_a_load_finds_itself_behind_another_key<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let outer = world.lead();
     let chain = Chain::current().and(outer.load());
     chain.enter(|| {
@@ -75,9 +76,9 @@ fn t1_8_a_load_finds_itself_behind_another_key() {
     assert_eq!(world.store_now(outer, 6), Stored::Stored);
 }
 
-#[test]
-fn t1_8_the_chain_goes_by_the_caller_and_not_by_the_thread() {
-    let world = world();
+/// T1.8: the chain goes by the caller and not by the thread.
+pub fn t1_8_the_chain_goes_by_the_caller_and_not_by_the_thread<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let permit = world.lead();
     let chain = Chain::current().and(permit.load());
 
@@ -106,9 +107,9 @@ fn t1_8_the_chain_goes_by_the_caller_and_not_by_the_thread() {
     assert!(matches!(stranger.ends(), Lookup::Hit(hit) if *hit.value() == 7));
 }
 
-#[test]
-fn t1_8_who_was_promoted_is_recognised_too() {
-    let world = world();
+/// T1.8: who was promoted is recognised too.
+pub fn t1_8_who_was_promoted_is_recognised_too<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let first = world.lead();
     let mut follower = world.caller();
     follower.waits();

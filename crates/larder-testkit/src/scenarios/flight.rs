@@ -4,15 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use larder_core::{Lookup, Reason, Served, Stored};
-use larder_testkit::{Answer, CountingOrigin, Gate};
+use larder_core::{Lookup, Reason, Served, Store, Stored};
 
-use crate::world::{CROWDS, Crowd, World, at_once, key, millis, secs, world, world_with};
+use super::Ground;
+use super::world::{CROWDS, Crowd, World, at_once, key, millis, secs};
+use crate::{Answer, CountingOrigin, Gate};
 
-#[test]
-fn t1_1_a_hundred_callers_and_one_call() {
+/// T1.1: a hundred callers and one call.
+pub fn t1_1_a_hundred_callers_and_one_call<S: Store<u64>>(ground: &Ground<S>) {
     for crowd in CROWDS {
-        let world = world();
+        let world = ground.world();
         let answers = world.crowd(crowd, 100);
         assert_eq!(world.origin.calls(), 1, "{crowd:?}");
         assert!(answers.iter().all(|answer| answer.value() == Some(1)));
@@ -27,9 +28,9 @@ fn t1_1_a_hundred_callers_and_one_call() {
     }
 }
 
-#[test]
-fn t1_1_the_crowd_comes_again_when_the_answer_has_expired() {
-    let world = world();
+/// T1.1: the crowd comes again when the answer has expired.
+pub fn t1_1_the_crowd_comes_again_when_the_answer_has_expired<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     for round in 1..4 {
         let answers = world.crowd(Crowd::ThreadedTasks, 20);
         assert_eq!(world.origin.calls(), round);
@@ -38,10 +39,12 @@ fn t1_1_the_crowd_comes_again_when_the_answer_has_expired() {
     }
 }
 
-#[test]
-fn t1_3_everyone_who_waits_gets_the_error_and_nothing_is_stored() {
+/// T1.3: everyone who waits gets the error and nothing is stored.
+pub fn t1_3_everyone_who_waits_gets_the_error_and_nothing_is_stored<S: Store<u64>>(
+    ground: &Ground<S>,
+) {
     for crowd in CROWDS {
-        let world = world();
+        let world = ground.world();
         world.origin.set_failing(true);
         let answers = world.crowd(crowd, 100);
         assert_eq!(world.origin.calls(), 1, "{crowd:?}");
@@ -62,8 +65,11 @@ fn t1_3_everyone_who_waits_gets_the_error_and_nothing_is_stored() {
 }
 
 /// A slow leader and a follower who gives up after 200 ms and loads 10 by itself.
-fn impatient(then: impl FnOnce(&World, &CountingOrigin)) -> (Arc<World>, [Answer; 2]) {
-    let mut world = world();
+fn impatient<S: Store<u64>>(
+    ground: &Ground<S>,
+    then: impl FnOnce(&World<S>, &CountingOrigin),
+) -> (Arc<World<S>>, [Answer; 2]) {
+    let mut world = ground.world();
     let policy = world.policy.clone().wait(millis(200));
     Arc::get_mut(&mut world).expect("nobody else has it").policy = policy;
     let other = Arc::new(CountingOrigin::new());
@@ -107,29 +113,26 @@ fn impatient(then: impl FnOnce(&World, &CountingOrigin)) -> (Arc<World>, [Answer
     (world, answers)
 }
 
-#[test]
-fn t1_5_who_gave_up_first_ends_first_and_stays() {
-    let (world, [leader, follower]) = impatient(|_, other| other.gate().reopen());
+/// T1.5: who gave up first ends first and stays.
+pub fn t1_5_who_gave_up_first_ends_first_and_stays<S: Store<u64>>(ground: &Ground<S>) {
+    let (world, [leader, follower]) = impatient(ground, |_, other| other.gate().reopen());
     assert!(matches!(follower, Answer::Loaded(10, Stored::Stored)));
     let superseded = Stored::Refused(Reason::Superseded);
     assert!(matches!(leader, Answer::Loaded(1, stored) if stored == superseded));
     assert_eq!(world.stored(), Some(10));
 }
 
-#[test]
-fn t1_5_who_gave_up_ends_last_and_wins_all_the_same() {
-    let (world, [leader, follower]) = impatient(|world, _| world.origin.gate().reopen());
+/// T1.5: who gave up ends last and wins all the same.
+pub fn t1_5_who_gave_up_ends_last_and_wins_all_the_same<S: Store<u64>>(ground: &Ground<S>) {
+    let (world, [leader, follower]) = impatient(ground, |world, _| world.origin.gate().reopen());
     assert!(matches!(leader, Answer::Loaded(1, Stored::Stored)));
     assert!(matches!(follower, Answer::Loaded(10, Stored::Stored)));
     assert_eq!(world.stored(), Some(10));
 }
 
-#[test]
-fn t1_5_the_limit_holds_for_all_waits_of_one_lookup() {
-    let world = world_with(
-        |memory| memory,
-        larder_core::Policy::new(secs(60)).wait(millis(200)),
-    );
+/// T1.5: the limit holds for all waits of one lookup.
+pub fn t1_5_the_limit_holds_for_all_waits_of_one_lookup<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world_with(larder_core::Policy::new(secs(60)).wait(millis(200)));
     // Each leader's result is fenced for those who came after the purge, so they wait anew.
     let first = world.lead();
     at_once(world.cache.bump(&[larder_core::Tag::new("unrelated")])).expect("it works");
@@ -147,9 +150,9 @@ fn t1_5_the_limit_holds_for_all_waits_of_one_lookup() {
     drop(second);
 }
 
-#[test]
-fn t1_5_no_wait_at_all_loads_at_once() {
-    let mut world = world();
+/// T1.5: no wait at all loads at once.
+pub fn t1_5_no_wait_at_all_loads_at_once<S: Store<u64>>(ground: &Ground<S>) {
+    let mut world = ground.world();
     let policy = world.policy.clone().wait(secs(0));
     Arc::get_mut(&mut world).expect("nobody else has it").policy = policy;
     let first = world.lead();
@@ -159,9 +162,9 @@ fn t1_5_no_wait_at_all_loads_at_once() {
     assert_eq!(world.store_now(first, 1), superseded);
 }
 
-#[test]
-fn t1_6_no_other_key_waits() {
-    let world = world();
+/// T1.6: no other key waits.
+pub fn t1_6_no_other_key_waits<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let held = world.lead();
     for number in 0..2000 {
         let other = key(&format!("other {number}"));
@@ -172,7 +175,7 @@ fn t1_6_no_other_key_waits() {
 }
 
 /// Looks up, meets the others at the origin's gate, and says that the answer is private.
-async fn ask_private(world: Arc<World>, arrived: Arc<AtomicUsize>) -> bool {
+async fn ask_private<S: Store<u64>>(world: Arc<World<S>>, arrived: Arc<AtomicUsize>) -> bool {
     let Lookup::Miss(permit) = world.cache.lookup(&world.key, &world.policy).await else {
         return false;
     };
@@ -182,10 +185,10 @@ async fn ask_private(world: Arc<World>, arrived: Arc<AtomicUsize>) -> bool {
     true
 }
 
-#[test]
-fn t1_7_who_waited_for_a_private_answer_loads_side_by_side() {
+/// T1.7: who waited for a private answer loads side by side.
+pub fn t1_7_who_waited_for_a_private_answer_loads_side_by_side<S: Store<u64>>(ground: &Ground<S>) {
     for crowd in CROWDS {
-        let world = world();
+        let world = ground.world();
         let arrived = Arc::new(AtomicUsize::new(0));
         world.origin.gate().close();
         let first = world.lead();
@@ -219,9 +222,9 @@ impl Drop for Reopen {
     }
 }
 
-#[test]
-fn t1_7_for_a_minute_nobody_waits_for_such_a_key() {
-    let world = world();
+/// T1.7: for a minute nobody waits for such a key.
+pub fn t1_7_for_a_minute_nobody_waits_for_such_a_key<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     world.lead().decline(&Reason::Private);
     world.clock.advance(millis(59_999));
     let both = (world.lead(), world.lead());
@@ -234,9 +237,9 @@ fn t1_7_for_a_minute_nobody_waits_for_such_a_key() {
     assert!(matches!(follower.ends(), Lookup::Miss(_)));
 }
 
-#[test]
-fn t1_7_a_shareable_answer_ends_the_minute_early() {
-    let world = world();
+/// T1.7: a shareable answer ends the minute early.
+pub fn t1_7_a_shareable_answer_ends_the_minute_early<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     world.lead().decline(&Reason::SetCookie);
     let permit = world.lead();
     assert_eq!(world.store_now(permit, 1), Stored::Stored);
@@ -246,9 +249,9 @@ fn t1_7_a_shareable_answer_ends_the_minute_early() {
     drop(leader);
 }
 
-#[test]
-fn t1_7_a_failure_says_nothing_about_the_next_answer() {
-    let world = world();
+/// T1.7: a failure says nothing about the next answer.
+pub fn t1_7_a_failure_says_nothing_about_the_next_answer<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let leader = world.lead();
     let mut follower = world.caller();
     follower.waits();
@@ -261,9 +264,9 @@ fn t1_7_a_failure_says_nothing_about_the_next_answer() {
     drop(leader);
 }
 
-#[test]
-fn t1_9_one_of_ten_who_wait_is_cancelled() {
-    let world = world();
+/// T1.9: one of ten who wait is cancelled.
+pub fn t1_9_one_of_ten_who_wait_is_cancelled<S: Store<u64>>(ground: &Ground<S>) {
+    let world = ground.world();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .build();
