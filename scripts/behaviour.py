@@ -13,6 +13,8 @@ from project import ROOT
 MATRIX = "docs/behaviour.toml"
 FACES = ("python-sync", "python-async", "rust")
 STORES = ("memory", "redis")
+# Of the test kit: each makes a test of every scenario in its list, on the store it is given.
+MACROS = ("scenarios", "process_scenarios")
 # How many scenarios each group has: one that vanishes from the matrix is noticed.
 GROUPS = {1: 9, 2: 10, 3: 9, 4: 11, 5: 10, 6: 14, 7: 11, 8: 9}
 SCENARIOS = [f"T{group}.{n}" for group, count in GROUPS.items() for n in range(1, count + 1)]
@@ -80,7 +82,16 @@ def is_test(entry: str, root: Path) -> bool:
     attributed = rf"^ *#\[(?:tokio::)?test\b.*\]\n(?: *#\[.*\]\n)* *(?:async )?fn {test}\("
     # `both!` makes a test of each name for each transport.
     listed = rf"^    fn {test};$"
-    return re.search(f"{attributed}|{listed}", text, re.MULTILINE) is not None
+    if re.search(f"{attributed}|{listed}", text, re.MULTILINE):
+        return True
+    return any(f"{macro}!(" in text and test in scenarios(macro) for macro in MACROS)
+
+
+def scenarios(macro: str) -> list[str]:
+    """The tests that a macro of the test kit makes."""
+    text = (ROOT / "crates/larder-testkit/src/scenarios/mod.rs").read_text()
+    body = re.search(rf"macro_rules! {macro} {{.*?@each \$ground;(.*?)\);", text, re.DOTALL)
+    return body[1].split() if body else []
 
 
 if __name__ == "__main__":

@@ -14,6 +14,16 @@ mod world;
 /// What every cache promises, over the memory store.
 mod memory {
     larder_testkit::scenarios!(crate::world::ground());
+
+    // A store that does not compare a variant's load with what was set under its base key meanwhile
+    // would not pass this one.
+    #[test]
+    fn a_late_variant_does_not_hide_what_was_set_for_all_of_them() {
+        let ground = crate::world::ground();
+        larder_testkit::scenarios::a_late_variant_does_not_hide_what_was_set_for_all_of_them(
+            &ground,
+        );
+    }
 }
 
 /// The same over a store that processes share, and what several of them promise.

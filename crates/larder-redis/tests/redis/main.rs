@@ -8,6 +8,7 @@ mod indexes;
 mod listing;
 mod processes;
 mod purges;
+mod scenarios;
 mod server;
 mod strangers;
 mod support;

@@ -206,6 +206,7 @@ impl<C> Inner<C> {
         Ok(valid.then(|| Raw {
             fence: Fence {
                 sequence: head.sequence,
+                order: head.order,
                 ..state.fence()
             },
             codec: content.codec,

@@ -106,6 +106,10 @@ impl<C> Inner<C> {
     /// key that serves it.
     fn is_overtaken(&self, writing: &Writing<'_>, order: &Order<'_>) -> heed::Result<bool> {
         let view = writing.view();
+        if order.fence.order == 0 {
+            // Nobody knows when it was loaded.
+            return Ok(false);
+        }
         let later = |spot| -> heed::Result<bool> {
             let there = view.entry(spot)?;
             Ok(there.is_some_and(|(head, _)| head.order > order.fence.order))

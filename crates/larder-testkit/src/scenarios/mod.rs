@@ -110,7 +110,6 @@ macro_rules! scenarios {
             t8_1_who_is_promoted_after_a_purge_loads_something_valid
             t8_1_a_late_store_leaves_alone_what_was_stored_after_the_purge
             t8_1_a_failed_refresh_does_not_bring_back_what_was_purged
-            a_late_variant_does_not_hide_what_was_set_for_all_of_them
             t1_8_a_synchronous_load_computes_inline
             t1_8_an_asynchronous_load_computes_inline_across_awaits
             t1_8_a_load_finds_itself_behind_another_key
