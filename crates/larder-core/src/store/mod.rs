@@ -14,6 +14,7 @@
 
 mod any;
 mod keyed;
+mod latest;
 mod lease;
 mod memory;
 mod null;
@@ -34,6 +35,7 @@ use crate::value::Value;
 
 pub use any::AnyStore;
 pub use keyed::{Found, KeyValue, Keyed, KeyedBuilder, Lookup};
+pub use latest::Latest;
 pub use lease::{Held, Hold, Lease, Over};
 pub use memory::{Memory, MemoryBuilder};
 pub use null::Null;

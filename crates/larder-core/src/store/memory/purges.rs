@@ -1,14 +1,13 @@
 //! What has been purged, and when: the memory store's side of the fence.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::quality::RandomState;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::entry::Entry;
 use crate::key::Key;
+use crate::store::Latest;
 use crate::tag::Tag;
 
 /// Records of purges, each with its place in one sequence.
@@ -24,8 +23,8 @@ pub(super) struct Purges {
 
 #[derive(Debug, Default)]
 struct Records {
-    removed: Log,
-    bumped: Log,
+    removed: Latest,
+    bumped: Latest,
     cleared: u64,
 }
 
@@ -88,8 +87,8 @@ impl Purges {
             return true;
         }
         let records = self.lock();
-        records.removed.latest(|| key.digest()) <= seen
-            && records.removed.latest(|| xxh3_128(key.base_bytes())) <= seen
+        records.removed.of(|| key.digest()) <= seen
+            && records.removed.of(|| xxh3_128(key.base_bytes())) <= seen
             && records.cleared <= seen
             && records.latest_bump(&entry.meta.tags) <= seen
     }
@@ -104,46 +103,8 @@ impl Purges {
 impl Records {
     fn latest_bump(&self, tags: &[Tag]) -> u64 {
         tags.iter()
-            .map(|tag| self.bumped.latest(|| xxh3_128(tag.as_bytes())))
+            .map(|tag| self.bumped.of(|| xxh3_128(tag.as_bytes())))
             .max()
             .unwrap_or(0)
-    }
-}
-
-/// The number of the latest purge of each thing, for the things purged last. What is no longer in
-/// here counts as purged at the floor: forgetting a record can make entries invalid, never valid.
-///
-/// Things are known by their digests, so that a record has one size however long the key. Two things
-/// with one digest are purged together, which again can make entries invalid only.
-#[derive(Debug, Default)]
-struct Log {
-    latest: HashMap<u128, u64, RandomState>,
-    floor: u64,
-}
-
-/// How many purges are remembered one by one.
-const REMEMBERED: usize = 1 << 16;
-
-impl Log {
-    fn note(&mut self, thing: u128, number: u64) {
-        if self.latest.len() >= REMEMBERED {
-            let mut numbers: Vec<u64> = self.latest.values().copied().collect();
-            let middle = numbers.len() / 2;
-            let (_, &mut median, _) = numbers.select_nth_unstable(middle);
-            self.raise_floor(median);
-        }
-        self.latest.insert(thing, number);
-    }
-
-    fn raise_floor(&mut self, number: u64) {
-        self.floor = self.floor.max(number);
-        self.latest.retain(|_, &mut latest| latest > number);
-    }
-
-    fn latest(&self, thing: impl FnOnce() -> u128) -> u64 {
-        if self.latest.is_empty() {
-            return self.floor;
-        }
-        self.latest.get(&thing()).copied().unwrap_or(self.floor)
     }
 }

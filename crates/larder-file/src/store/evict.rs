@@ -1,0 +1,124 @@
+//! Making room: what has expired, and what was not read since the evictor came by last.
+//!
+//! The evictor goes round the table as the hand of a clock does: it takes the mark off an entry that
+//! was read, and drops one that has none. An entry that came a short while ago, as counted in writes,
+//! is passed over, because nobody has had the time to read it again.
+
+use super::session::{Session, Stop};
+use crate::names::Spot;
+use crate::table::{BLOCK, Page, SLOTS, Slot};
+
+/// How many expired entries one write takes out at most, and in how many pages it looks for them.
+const EXPIRED: usize = 8;
+const SWEPT: usize = 2;
+/// How many pages one eviction looks through before it takes what has been there longest in one of
+/// them, read or not.
+const VISITED: usize = 8;
+
+impl<C> Session<'_, C> {
+    /// Makes room after a write to `written`.
+    pub(super) fn make_room(&mut self, written: Spot, now: u64) -> Result<(), Stop> {
+        self.expire(written, now)?;
+        let bounds = self.inner.parts.bounds;
+        let most = (bounds.bytes / BLOCK).max(1);
+        loop {
+            let header = self.table()?.header;
+            let fits = header.entries <= bounds.entries && header.blocks <= most;
+            if fits || !self.evict(Some(written), now)? {
+                break;
+            }
+        }
+        self.grow_table()
+    }
+
+    /// Evicts so many blocks, if there are as many.
+    pub(super) fn relieve(&mut self, blocks: u64, now: u64) -> Result<(), Stop> {
+        let before = self.table()?.header.blocks;
+        while self.table()?.header.blocks + blocks > before {
+            if !self.evict(None, now)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out some of what has expired.
+    fn expire(&mut self, written: Spot, now: u64) -> Result<(), Stop> {
+        let mut left = EXPIRED;
+        for _ in 0..SWEPT {
+            let page = self.with_table(|table| table.page(table.header.sweep))?;
+            let slots = page.slots().map(|(_, slot)| slot);
+            let expired: Vec<Slot> = slots
+                .filter(|slot| slot.keep_until <= now && slot.spot != written)
+                .take(left)
+                .collect();
+            for slot in &expired {
+                self.drop_file(slot.spot)?;
+            }
+            left -= expired.len();
+            if left == 0 {
+                break;
+            }
+            let table = self.table()?;
+            table.header.sweep = (table.header.sweep + 1) % table.pages();
+        }
+        Ok(())
+    }
+
+    /// Drops one entry, other than `except`; whether there was one.
+    fn evict(&mut self, except: Option<Spot>, now: u64) -> Result<bool, Stop> {
+        let mut oldest = None;
+        let mut visited = 0;
+        // Once round, and the rest of the page in which the hand began.
+        for _ in 0..=self.table()?.pages() {
+            let hand = self.table()?.header.hand;
+            let (number, from) = (hand / SLOTS as u64, hand as usize % SLOTS);
+            let page = self.with_table(|table| table.page(number % table.pages()))?;
+            let victim = self.victim(&page, from, (except, now))?;
+            let table = self.table()?;
+            let next = match victim {
+                Some((place, _)) => number * SLOTS as u64 + place as u64 + 1,
+                None => (number + 1) * SLOTS as u64,
+            };
+            table.header.hand = next % (table.pages() * SLOTS as u64);
+            if let Some((_, slot)) = victim {
+                return self.drop_evicted(slot.spot);
+            }
+            oldest = oldest.or_else(|| table.oldest(&page, except));
+            visited += usize::from(page.slots().next().is_some());
+            if visited >= VISITED && oldest.is_some() {
+                break;
+            }
+        }
+        match oldest {
+            Some(slot) => self.drop_evicted(slot.spot),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn drop_evicted(&mut self, spot: Spot) -> Result<bool, Stop> {
+        self.drop_file(spot)?;
+        self.table()?.header.evicted += 1;
+        Ok(true)
+    }
+
+    /// An entry of this page to drop, from a place on: one that has expired, or has neither a mark nor
+    /// the excuse of being new.
+    fn victim(
+        &mut self,
+        page: &Page,
+        from: usize,
+        (except, now): (Option<Spot>, u64),
+    ) -> Result<Option<(usize, Slot)>, Stop> {
+        let table = self.table()?;
+        let new = u32::try_from(table.header.entries / 2).unwrap_or(u32::MAX);
+        let (bits, ages) = (table.header.bits as u32, table.ages());
+        let mut marks = self.view.marks.of_page(page.number, bits);
+        let mut slots = page
+            .slots()
+            .filter(|&(place, slot)| place >= from && Some(slot.spot) != except);
+        Ok(slots.find(|(_, slot)| {
+            slot.keep_until <= now || (ages.of(slot) > new && !marks.take(slot.spot))
+        }))
+    }
+}

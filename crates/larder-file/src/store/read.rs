@@ -1,0 +1,192 @@
+//! Reading: one look at the log, one file; no lock is held, and nobody is waited for.
+
+use std::sync::Arc;
+
+use larder_core::codec::{Codec, Opened, Unreadable};
+use larder_core::store::Reading;
+use larder_core::{Entry, Fence, Key, Meta, Result, Value};
+use rustix::io::Errno;
+
+use super::Inner;
+use super::scan::troubled;
+use crate::head::{Head, Look};
+use crate::log::Trouble;
+use crate::names::Spot;
+use crate::sys;
+use crate::view::View;
+
+/// What an envelope takes at most beside the value: the key, and tags.
+const AROUND: usize = 1 << 20;
+/// How much later than now, in milliseconds, an entry may have been stored: the clocks of two machines
+/// differ by so much, and of two workers that were started at different times.
+const AHEAD: u64 = 5000;
+
+/// The file of an entry, and what its head says.
+pub(super) struct Raw {
+    pub(super) head: Head,
+    bytes: Vec<u8>,
+}
+
+impl Raw {
+    pub(super) fn envelope(&self) -> &[u8] {
+        &self.bytes[Head::LENGTH..]
+    }
+}
+
+impl<C> Inner<C> {
+    pub(super) fn get<V: Value>(&self, key: &Key) -> Result<Reading<V>>
+    where
+        C: Codec<V>,
+    {
+        // The fence comes first: a purge between the two reads then fences the load for nothing,
+        // where the other order would let its result pass.
+        let (view, sequence) = self.look()?;
+        let fence = Fence {
+            all: view.log.generation,
+            sequence,
+            ..Fence::default()
+        };
+        let entry = self.find((&view, sequence), key).map_err(troubled)?;
+        Ok(Reading { entry, fence })
+    }
+
+    /// The entry of a key: its own, or that of the base key.
+    fn find<V: Value>(
+        &self,
+        (view, sequence): (&View, u64),
+        key: &Key,
+    ) -> Result<Option<Arc<Entry<V>>>, Trouble>
+    where
+        C: Codec<V>,
+    {
+        let spot = self.parts.names.spot(key);
+        let own = self.entry_at((view, sequence), (key, spot))?;
+        let usable = own
+            .as_ref()
+            .is_some_and(|entry| self.is_usable(&entry.meta));
+        if usable || spot.is_base() {
+            if usable {
+                view.marks.set(spot);
+            }
+            return Ok(own.map(Arc::new));
+        }
+        let base = self.entry_at((view, sequence), (&key.base_key(), spot.of_base()))?;
+        if base.is_some() {
+            view.marks.set(spot.of_base());
+        }
+        Ok(base.or(own).map(Arc::new))
+    }
+
+    pub(super) fn is_usable(&self, meta: &Meta) -> bool {
+        self.now() < meta.keep_until.as_millis()
+    }
+
+    fn entry_at<V: Value>(
+        &self,
+        now: (&View, u64),
+        (key, spot): (&Key, Spot),
+    ) -> Result<Option<Entry<V>>, Trouble>
+    where
+        C: Codec<V>,
+    {
+        match self.raw(now.0, spot)? {
+            Some(raw) => self.entry(now, (key, &raw)),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry in a file, if it is valid and one of `key`.
+    pub(super) fn entry<V: Value>(
+        &self,
+        now: (&View, u64),
+        (key, raw): (&Key, &Raw),
+    ) -> Result<Option<Entry<V>>, Trouble>
+    where
+        C: Codec<V>,
+    {
+        let Some((mut content, fence)) = self.valid(now, raw)? else {
+            return Ok(None);
+        };
+        if content.key != key.as_bytes() {
+            self.tally.unreadable(Unreadable::OtherKey);
+            return Ok(None);
+        }
+        content.fence = fence;
+        let entry = content.into_entry(&self.parts.codec);
+        Ok(entry.inspect_err(|_| self.tally.undecodable()).ok())
+    }
+
+    /// What is in the file at `spot`, if it is an entry of this namespace. Everything else is a miss,
+    /// and is counted.
+    pub(super) fn raw(&self, view: &View, spot: Spot) -> Result<Option<Raw>, Trouble> {
+        let most = Head::LENGTH + AROUND + self.parts.max_value;
+        let bytes = match sys::read(&view.root, spot.path().as_bytes(), most) {
+            Ok(Some(bytes)) => bytes,
+            Err(Errno::NOENT) => return Ok(None),
+            Ok(None)
+            | Err(Errno::LOOP | Errno::MLINK | Errno::ISDIR | Errno::NXIO | Errno::NOTDIR) => {
+                self.tally.unreadable(Unreadable::Foreign);
+                return Ok(None);
+            }
+            Err(Errno::ACCESS | Errno::PERM | Errno::IO | Errno::AGAIN | Errno::STALE) => {
+                self.tally.denied();
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let why = match Head::read(spot, &bytes) {
+            Look::Entry(head) if head.namespace == self.parts.names.namespace => {
+                return Ok(Some(Raw { head, bytes }));
+            }
+            // Two namespaces that meet in one digest.
+            Look::Entry(_) => Unreadable::OtherKey,
+            Look::OtherVersion => Unreadable::OtherVersion,
+            Look::Damaged => Unreadable::Damaged,
+            Look::Foreign => Unreadable::Foreign,
+        };
+        self.tally.unreadable(why);
+        Ok(None)
+    }
+
+    /// What stands in the envelope, and the fence of the entry, if no purge is against it.
+    pub(super) fn valid<'a>(
+        &self,
+        (view, sequence): (&View, u64),
+        raw: &'a Raw,
+    ) -> Result<Option<(Opened<'a>, Fence)>, Trouble> {
+        let head = raw.head;
+        if head.generation != view.log.generation {
+            return Ok(None);
+        }
+        let content = match self.parts.envelope.open_any(raw.envelope()) {
+            Ok(content) => content,
+            Err(why) => {
+                self.tally.unreadable(why);
+                return Ok(None);
+            }
+        };
+        if content.meta.stored_at.as_millis() > self.now().saturating_add(AHEAD) {
+            return Ok(None);
+        }
+        if head.sequence != sequence && !self.stands(view, &head, &content)? {
+            return Ok(None);
+        }
+        let fence = Fence {
+            all: head.generation,
+            sequence: head.sequence,
+            ..Fence::default()
+        };
+        Ok(Some((content, fence)))
+    }
+
+    fn stands(&self, view: &View, head: &Head, content: &Opened<'_>) -> Result<bool, Trouble> {
+        let names = self.parts.names;
+        let key = Key::decode(content.key);
+        let purges = view.log.purges()?;
+        let tags = content.meta.tags.iter().map(|tag| names.tag(tag));
+        // Removals take files out, so those on record matter only until they have done so.
+        Ok(head.sequence >= purges.cleared
+            && key.is_some_and(|key| purges.removed(names.spot(&key)) <= head.sequence)
+            && purges.bumped(tags) <= head.sequence)
+    }
+}

@@ -1,0 +1,171 @@
+//! Purging: keys, tags, everything.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use larder_core::{Key, Result, Tag};
+
+use super::Inner;
+use super::session::{Session, Stop, There, or_failed};
+use crate::log::Purge;
+use crate::names::Spot;
+use crate::sys;
+
+/// How many entries one turn removes where it may be many.
+const BATCH: usize = 100;
+
+impl<C> Inner<C> {
+    /// Removes keys, a base key with its variants; answers those of which something usable was there.
+    pub(super) fn remove_keys(&self, keys: &[Key]) -> Result<Vec<Key>> {
+        let mut removed = Vec::new();
+        for batch in keys.chunks(BATCH) {
+            removed.append(&mut or_failed(self.turn(|session| session.remove(batch)))?);
+        }
+        Ok(removed)
+    }
+
+    pub(super) fn bump(&self, tags: &[Tag]) -> Result<()> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let names = self.parts.names;
+        or_failed(self.turn(|session| {
+            let purges = tags.iter().map(|tag| Purge::Tag(names.tag(tag)));
+            session.purge_at_any_cost(purges)
+        }))
+    }
+
+    /// Makes everything invalid, then gives back its room in steps, so that the others can write in
+    /// between.
+    pub(super) fn clear(&self) -> Result<()> {
+        let number = or_failed(self.turn(|session| {
+            session.purge_at_any_cost([Purge::All].into_iter())?;
+            Ok(session.sequence)
+        }))?;
+        self.remove_older(number, |_| true).map(drop)
+    }
+
+    /// Removes the keys that match; answers their base keys, where something usable was there.
+    pub(super) fn remove_where(&self, matches: impl Fn(&Key) -> bool) -> Result<Vec<Key>> {
+        // Loads whose keys are not stored yet have no name here: one purge fences them all. What is
+        // stored from now on was loaded afterwards, and stays.
+        let number = or_failed(self.turn(|session| {
+            session.purge_at_any_cost([Purge::Loads].into_iter())?;
+            Ok(session.sequence)
+        }))?;
+        self.remove_older(number, matches)
+    }
+
+    /// Removes the entries of this namespace from before the purge `number` whose keys match; answers
+    /// their base keys, where something usable was there. What is no entry any more goes too.
+    fn remove_older(&self, number: u64, matches: impl Fn(&Key) -> bool) -> Result<Vec<Key>> {
+        let (view, _) = self.look()?;
+        let spots = or_failed(self.spots(&view).map_err(io::Error::from))?;
+        let mut removed = BTreeSet::new();
+        for batch in spots.chunks(BATCH) {
+            let mut found = Vec::new();
+            for &spot in batch {
+                if let Some(key) = self.older(&view, (spot, number))?
+                    && key.as_ref().is_none_or(&matches)
+                {
+                    found.push((spot, key));
+                }
+            }
+            if !found.is_empty() {
+                or_failed(self.turn(|session| {
+                    for (spot, key) in &found {
+                        if session.take_older(*spot, number)? {
+                            removed.extend(key.as_ref().map(Key::base_key));
+                        }
+                    }
+                    Ok(())
+                }))?;
+            }
+        }
+        Ok(removed.into_iter().collect())
+    }
+
+    /// Whether an entry of this namespace from before the purge `number` lies at `spot`, and its key;
+    /// one of an earlier sequence of purges has none, for nobody can read it any more.
+    fn older(
+        &self,
+        view: &crate::view::View,
+        (spot, number): (Spot, u64),
+    ) -> Result<Option<Option<Key>>> {
+        let raw = self.raw(view, spot).map_err(super::scan::troubled)?;
+        Ok(raw.and_then(|raw| {
+            if raw.head.generation != view.log.generation {
+                return Some(None);
+            }
+            let content = self.parts.envelope.open_any(raw.envelope()).ok()?;
+            let key = Key::decode(content.key)?;
+            (raw.head.sequence < number).then_some(Some(key))
+        }))
+    }
+}
+
+impl<C> Session<'_, C> {
+    fn remove(&mut self, keys: &[Key]) -> Result<Vec<Key>, Stop> {
+        let names = self.inner.parts.names;
+        let mut removed = Vec::new();
+        let mut gone = Vec::new();
+        for key in keys {
+            let spot = names.spot(key);
+            let mut family = vec![spot];
+            if spot.is_base() && self.with_table(|table| table.may_have_variants(spot))? {
+                family = self.inner.family(&self.view, spot)?;
+            }
+            let mut any = false;
+            for &spot in &family {
+                any |= self.stands_for(None, spot)?;
+            }
+            if any {
+                removed.push(key.clone());
+            }
+            gone.append(&mut family);
+        }
+        let purges = keys.iter().map(|key| {
+            let spot = names.spot(key);
+            Purge::Key(if spot.is_base() {
+                spot.base
+            } else {
+                spot.variant
+            })
+        });
+        let recorded = self.purge(purges.clone());
+        for spot in gone {
+            self.drop_file(spot)?;
+        }
+        // What is gone has made room.
+        match recorded {
+            Err(Stop::Failed(error)) if sys::is_full(&error) => self.purge_at_any_cost(purges)?,
+            recorded => recorded?,
+        }
+        Ok(removed)
+    }
+
+    /// Records purges; where there is no room for it, forgets everything instead.
+    fn purge_at_any_cost(&mut self, purges: impl Iterator<Item = Purge>) -> Result<(), Stop> {
+        match self.purge(purges) {
+            Err(Stop::Failed(error)) if sys::is_full(&error) => self.forget_everything(),
+            done => done,
+        }
+    }
+
+    /// Takes out what lies at `spot` if it is still from before the purge `number`; whether it could
+    /// have been used until then.
+    fn take_older(&mut self, spot: Spot, number: u64) -> Result<bool, Stop> {
+        let There::Entry(head) = self.there(spot)? else {
+            return Ok(false);
+        };
+        let mine = self.is_mine(&head);
+        if mine && head.sequence >= number {
+            return Ok(false);
+        }
+        let stood = mine && self.stands_for(None, spot)?;
+        if head.namespace == self.inner.parts.names.namespace {
+            self.drop_file(spot)?;
+        }
+        Ok(stood)
+    }
+}

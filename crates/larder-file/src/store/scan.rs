@@ -1,0 +1,118 @@
+//! Walking through the directory: for those who look, and for what happens once in a while.
+
+use larder_core::codec::{Codec, Opened};
+use larder_core::store::Listed;
+use larder_core::{Entry, Key, Kind, Result, Timestamp, Value};
+use rustix::io::Errno;
+
+use super::read::Raw;
+use super::{Inner, failed};
+use crate::log::Trouble;
+use crate::names::{Spot, folder};
+use crate::sys;
+use crate::view::View;
+
+impl<C> Inner<C> {
+    /// The places of all files that have the name of an entry, in all namespaces.
+    pub(super) fn spots(&self, view: &View) -> Result<Vec<Spot>, Errno> {
+        let mut spots = Vec::new();
+        for number in 0..=u8::MAX {
+            spots.append(&mut self.spots_in(view, number)?);
+        }
+        Ok(spots)
+    }
+
+    /// Those in one of the folders.
+    fn spots_in(&self, view: &View, number: u8) -> Result<Vec<Spot>, Errno> {
+        let names = sys::list(&view.root, folder(number).as_bytes())?;
+        let spots = names.iter().filter_map(|name| Spot::read(number, name));
+        Ok(spots.collect())
+    }
+
+    /// The places of a base key and its variants.
+    pub(super) fn family(&self, view: &View, base: Spot) -> Result<Vec<Spot>, Errno> {
+        let mut spots = self.spots_in(view, base.folder())?;
+        spots.retain(|spot| spot.base == base.base);
+        Ok(spots)
+    }
+
+    /// Shows every valid entry of this namespace to `see`.
+    pub(super) fn each_valid(
+        &self,
+        (view, sequence): (&View, u64),
+        spots: impl IntoIterator<Item = Spot>,
+        mut see: impl FnMut(Spot, Key, &Opened<'_>),
+    ) -> Result<(), Trouble> {
+        for spot in spots {
+            let Some(raw) = self.raw(view, spot)? else {
+                continue;
+            };
+            let Some((content, _)) = self.valid((view, sequence), &raw)? else {
+                continue;
+            };
+            if let Some(key) =
+                Key::decode(content.key).filter(|key| self.parts.names.spot(key) == spot)
+            {
+                see(spot, key, &content);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn variants<V: Value>(
+        &self,
+        base: &Key,
+    ) -> Result<Vec<(Key, std::sync::Arc<Entry<V>>)>>
+    where
+        C: Codec<V>,
+    {
+        let (view, sequence) = self.look()?;
+        let spots = self.family(&view, self.parts.names.spot(base));
+        let spots = spots.map_err(|error| failed(error.into()))?;
+        let mut found: Vec<(Spot, Key)> = Vec::new();
+        self.each_valid((&view, sequence), spots, |spot, key, _| {
+            found.push((spot, key))
+        })
+        .map_err(troubled)?;
+        let mut entries = Vec::new();
+        for (spot, key) in found {
+            // What was there a moment ago may be gone.
+            let raw: Option<Raw> = self.raw(&view, spot).map_err(troubled)?;
+            if let Some(raw) = raw
+                && let Some(entry) = self
+                    .entry((&view, sequence), (&key, &raw))
+                    .map_err(troubled)?
+            {
+                entries.push((key, std::sync::Arc::new(entry)));
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<Listed>> {
+        let (view, sequence) = self.look()?;
+        let spots = self.spots(&view).map_err(|error| failed(error.into()))?;
+        let now = self.parts.clock.now();
+        let mut found = Vec::new();
+        self.each_valid((&view, sequence), spots, |_, key, content| {
+            let until = content.meta.keep_until;
+            if key.kind() == kind && key.base().starts_with(prefix) && now < until {
+                let left = (until != Timestamp::NEVER).then(|| until.since(now));
+                found.push((key, left));
+            }
+        })
+        .map_err(troubled)?;
+        Ok(Listed::gather(found))
+    }
+}
+
+/// The error of a look that did not end well.
+pub(super) fn troubled(trouble: Trouble) -> larder_core::Error {
+    match trouble {
+        Trouble::Failed(error) => failed(error),
+        Trouble::Damaged(what) => failed(std::io::Error::other(what)),
+        Trouble::Gone | Trouble::Inherited => {
+            failed(std::io::Error::other("it was replaced in between"))
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The store among real processes.
+#![cfg(unix)]
