@@ -22,6 +22,10 @@ test: ## Run every test, Rust and Python, with a real Redis
 matrix: ## Run the Python tests on every promised Python and Flask
 	@$(PY) scripts/run_matrix.py
 
+.PHONY: soak
+soak: ## Run the long tests for hours: storms of processes, kills, damage at every offset
+	@$(PY) scripts/run_soak.py
+
 .PHONY: lint
 lint: ## Check format, lints, types, documentation and the floors
 	@$(PY) scripts/run_lint.py

@@ -5,8 +5,16 @@ use std::thread;
 
 use larder_core::Store;
 use larder_core::codec::Plain;
+use larder_core::store::Lease;
+
+use larder_testkit::effort;
 
 use crate::support::{Bench, folder, key};
+
+fn lease(bench: &Bench, name: &str) -> Lease {
+    let key = key(name);
+    bench.run(<_ as Store<Plain>>::lease(&bench.store, &key))
+}
 
 /// Runs `work` in a child of this process; whether it went well.
 fn in_child(work: impl FnOnce() -> bool) -> bool {
@@ -63,6 +71,16 @@ fn forks_under_load_do_not_hang() {
                 while !over.load(Ordering::Relaxed) {
                     bench.put_text(format!("thread {number}"), "v");
                     bench.get_text("k");
+                    // Each of these takes a lock of this process, if for moments only.
+                    match number {
+                        1 => {
+                            let own = format!("thread {number}");
+                            assert_eq!(bench.get_text(&own).as_deref(), Some("v"));
+                            drop((lease(bench, "led"), lease(bench, "led")));
+                        }
+                        2 => _ = <_ as Store<Plain>>::at_hand(&bench.store, &key("k")),
+                        _ => {}
+                    }
                     if number == 0 {
                         // Opens and closes the environment of another directory.
                         let (_folder, other) = folder();
@@ -73,12 +91,21 @@ fn forks_under_load_do_not_hang() {
             });
         }
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for round in 0..30 {
+            for round in 0..60 * effort() {
                 let child = bench.clone();
                 let name = format!("child {round}");
                 assert!(in_child(|| {
                     child.put_text(&name, "v");
-                    child.get_text("k").is_some() && child.get_text(&name).is_some()
+                    let led = lease(&child, &name);
+                    let followed = lease(&child, &name);
+                    assert!(matches!(
+                        (led, followed),
+                        (Lease::Lead(_), Lease::Follow(_))
+                    ));
+                    let near = || <_ as Store<Plain>>::at_hand(&child.store, &key("k"));
+                    near().is_none()
+                        && child.get_text("k").is_some()
+                        && child.get_text(&name).is_some()
                 }));
                 assert!(bench.get_text(&name).is_some(), "{name}");
             }

@@ -1,10 +1,13 @@
 //! Processes that are killed in the midst of what they do.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use heed::EnvOpenOptions;
 use larder_core::codec::Plain;
-use larder_core::store::Removal;
+use larder_core::store::{Put, Removal};
 use larder_shared::SharedEvent;
+use larder_testkit::effort;
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key};
 
@@ -70,7 +73,7 @@ fn a_writer_that_is_killed_leaves_everything_readable() {
     let board = Board::open(&folder.path().join("board"));
     let mut numbers = Numbers(42);
     let (mut staying, mut found) = (Some(Bench::at(&path)), 0);
-    for round in 0..ROUNDS {
+    for round in 0..ROUNDS * effort() {
         let mut workers = [0, 1].map(|one| Worker::start("churn", folder.path(), 2 * round + one));
         let more = 20 + numbers.below(200);
         board.await_word(STEPS, board.get(STEPS) + more);
@@ -89,9 +92,45 @@ fn a_writer_that_is_killed_leaves_everything_readable() {
     assert!(found > 100, "only {found} entries were ever left");
 }
 
+/// Begins a transaction, and does not come back: nobody else can write.
+pub(crate) fn midst(folder: &Path) {
+    // SAFETY: this process does not use the environment otherwise.
+    let env = unsafe {
+        EnvOpenOptions::new()
+            .read_txn_without_tls()
+            .map_size(64 << 20)
+            .open(folder.join("cache/store-1"))
+    };
+    let env = env.unwrap();
+    let _txn = env.write_txn().unwrap();
+    let board = Board::open(&folder.join("board"));
+    board.word(STEPS).store(1, Ordering::SeqCst);
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_writer_that_is_killed_in_its_turn_gives_it_up() {
+    let (folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text("k", "v");
+    let mut writer = Worker::start("midst", folder.path(), 0);
+    Board::open(&folder.path().join("board")).await_word(STEPS, 1);
+    // Readers wait for nobody.
+    assert_eq!(bench.get_text("k").as_deref(), Some("v"));
+    let waiting = bench.clone();
+    let waiting = std::thread::spawn(move || waiting.put_text("waiting", "v"));
+    writer.kill();
+    assert_eq!(waiting.join().unwrap(), Put::Stored);
+    assert_eq!(bench.get_text("k").as_deref(), Some("v"));
+    assert_eq!(bench.get_text("waiting").as_deref(), Some("v"));
+    assert_eq!(bench.told(), []);
+}
+
 #[test]
 fn of_many_who_start_at_once_one_looks_through_the_files() {
-    for _ in 0..5 {
+    for _ in 0..5 * effort() {
         let (folder, path) = folder();
         Bench::at(&path).put_text("before", "v");
         std::fs::write(path.join("store-1/data.mdb"), "garbage".repeat(5000)).unwrap();
@@ -111,7 +150,7 @@ fn a_process_that_is_killed_as_it_starts_leaves_everything_readable() {
         let value = text(which, &mut numbers);
         Bench::at(&path).put_text(which.to_string(), &value);
     }
-    for round in 0..30 {
+    for round in 0..30 * effort() {
         let mut workers = [0, 1].map(|one| Worker::start("begin", folder.path(), one));
         // Wherever it is by then.
         std::thread::sleep(std::time::Duration::from_micros(numbers.below(25_000)));

@@ -98,7 +98,7 @@ fn what_was_purged_is_never_read_again_in_any_process() {
     assert!(board.get(HITS) > 100);
 }
 
-const EACH: u64 = 5000;
+const EACH: u64 = 25_000;
 
 pub(crate) fn count(work: &Work) {
     let counter = key("counter");

@@ -1,18 +1,19 @@
 //! Too many entries for the map, and too many bytes for the disk.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use heed::EnvOpenOptions;
-use larder_core::codec::Plain;
+use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Mode, Put, Removal};
-use larder_core::{Clock, Entry, Fence, Store};
+use larder_core::{Clock, Entry, ErrorKind, Fence, Store, ThreadPark, drive};
 use larder_shared::{Replaced, SharedEvent};
 use larder_testkit::HandClock;
 
-use crate::support::{Bench, Board, Work, Worker, builder, folder, key};
+use crate::support::{Bench, Board, Numbers, Work, Worker, builder, folder, key};
 
 fn file_size(directory: &Path) -> u64 {
     let stores = std::fs::read_dir(directory).unwrap();
@@ -74,6 +75,47 @@ fn what_is_read_again_and_again_stays() {
     }
     let left = (0..100).filter(|&number| bench.get_text(hot(number)).is_some());
     assert!(left.count() >= 95);
+}
+
+/// A cache's usual load: some keys are asked for often, most of them hardly ever. What is kept serves
+/// nearly as many requests as could be served by whoever knew beforehand what will be asked for most.
+#[test]
+fn of_what_is_asked_for_unevenly_the_hot_part_stays() {
+    const KEYS: usize = 20_000;
+    const REQUESTS: u32 = 60_000;
+    // The chance of the key of rank n is 1/n of that of the first.
+    let sums: Vec<f64> = (1..=KEYS)
+        .scan(0.0, |sum, rank| {
+            *sum += 1.0 / rank as f64;
+            Some(*sum)
+        })
+        .collect();
+    for near in [0, 256 << 10] {
+        let (_folder, path) = folder();
+        let bench = Bench::of(builder(&path).size(4 << 20).near(near));
+        let mut numbers = Numbers(1848);
+        let (mut hits, mut asked) = (0, 0);
+        for request in 0..REQUESTS {
+            let chance = numbers.below(1 << 40) as f64 / (1_u64 << 40) as f64 * sums[KEYS - 1];
+            let name = format!("key {}", sums.partition_point(|&sum| sum <= chance));
+            let found = bench.get_text(&name).is_some();
+            if !found {
+                bench.put_text(&name, &"x".repeat(900));
+            }
+            if request >= REQUESTS / 2 {
+                asked += 1;
+                hits += u32::from(found);
+            }
+        }
+        let kept = bench.entries() as usize;
+        let ratio = f64::from(hits) / f64::from(asked);
+        let best = sums[kept - 1] / sums[KEYS - 1];
+        println!("near {near}: {kept} of {KEYS} kept, {ratio:.3} found, {best:.3} at best");
+        assert!(
+            ratio > 0.85 * best,
+            "{ratio:.3} of {best:.3}, with {kept} kept"
+        );
+    }
 }
 
 #[test]
@@ -162,13 +204,16 @@ fn a_reader_that_does_not_stop_makes_the_store_refuse_but_no_purge_fail() {
 
 #[test]
 fn a_reader_that_died_is_cleared() {
-    let (_folder, bench, mut reader) = with_a_reader("k");
+    let (folder, bench, mut reader) = with_a_reader("k");
     reader.kill();
-    for number in 0..3000 {
+    for number in 0..10_000 {
         let put = bench.put_text(format!("key {}", number % 50), &"x".repeat(900));
         assert_eq!(put, Put::Stored, "{number}");
     }
     assert_eq!(bench.told(), [SharedEvent::ReadersCleared(1)]);
+    // What it held on to grew until it was noticed, and no further.
+    let size = file_size(&folder.path().join("cache"));
+    assert!(size < 32 << 20, "{size} bytes for 50 entries");
 }
 
 /// Runs in a process of its own, whose files may not grow above 1 MiB.
@@ -208,6 +253,74 @@ pub(crate) fn cramped(work: &Work) {
         assert_eq!(bench.get_text(format!("key {number}")), None);
     }
     work.board.word(READING).store(7, Ordering::SeqCst);
+}
+
+/// A disk of 4 MiB, which nobody but this process sees.
+fn small_disk(place: &Path) {
+    let place = std::ffi::CString::new(place.as_os_str().as_bytes()).unwrap();
+    // SAFETY: this process alone gets another view of the mounts; the texts end with a zero and live
+    // until the calls return.
+    unsafe {
+        assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        let none = std::ptr::null();
+        let root = c"/".as_ptr();
+        assert_eq!(libc::mount(none, root, none, private, none.cast()), 0);
+        let kind = c"tmpfs".as_ptr();
+        let options = c"size=4m,mode=0700".as_ptr().cast();
+        assert_eq!(libc::mount(kind, place.as_ptr(), kind, 0, options), 0);
+    }
+}
+
+/// Runs in a process of its own, on a disk of its own.
+pub(crate) fn on_a_full_disk(folder: &Path) {
+    let disk = folder.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    small_disk(&disk);
+    let bench = Bench::of(builder(&disk.join("cache")));
+    let fill = |from: usize| {
+        (from..5000).find(|number| {
+            bench.put_text(format!("key {number}"), &"x".repeat(900)) == Put::TooLarge
+        })
+    };
+    // The map has 64 MiB, the disk has 4.
+    let refused = fill(0).expect("the disk has no end");
+    let refusal = |event: &SharedEvent| matches!(event, SharedEvent::Refused(_));
+    assert!(bench.told().iter().any(refusal));
+    let found = |bench: &Bench, number: usize| bench.get_text(format!("key {number}"));
+    for number in 0..refused {
+        if let Some(text) = found(&bench, number) {
+            assert_eq!(text, "x".repeat(900));
+        }
+    }
+    bench.remove(&key("key 1"));
+    assert_eq!(bench.get_text("key 1"), None);
+    bench.purge(Removal::All);
+    assert!((0..refused).all(|number| found(&bench, number).is_none()));
+    // Not even the map beside the environment has room: then it cannot be begun.
+    let left = "x".repeat(4 << 20);
+    let _ = std::fs::write(disk.join("filler"), left);
+    let second = builder(&disk.join("second")).build(Safe).unwrap();
+    let k = key("k");
+    let get = || {
+        let Ok(found) = drive(<_ as Store<Plain>>::get(&second, &k, &[]), &ThreadPark);
+        found
+    };
+    assert_eq!(get().unwrap_err().kind(), ErrorKind::Store);
+    std::fs::remove_file(disk.join("filler")).unwrap();
+    assert!(get().unwrap().entry.is_none());
+    assert_eq!(bench.put_text("k", "new"), Put::Stored);
+    assert_eq!(bench.get_text("k").as_deref(), Some("new"));
+}
+
+#[test]
+fn a_disk_that_is_full_refuses_values_and_no_purge() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can mount a disk that is small");
+        return;
+    }
+    let (folder, _) = folder();
+    Worker::start("disk", folder.path(), 0).succeeds();
 }
 
 #[test]

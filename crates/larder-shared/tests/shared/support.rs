@@ -287,6 +287,8 @@ fn worker() {
         "crowd" => super::leases::crowd(&work()),
         "follow" => super::leases::follow(&work()),
         "hold" => super::room::hold(&work()),
+        "disk" => super::room::on_a_full_disk(&folder),
+        "midst" => super::kills::midst(&folder),
         "cramped" => super::room::cramped(&work()),
         "begin" => super::kills::begin(&work()),
         "storm" => super::storm::storm(&folder, variable(NUMBER).parse().unwrap()),

@@ -4,8 +4,10 @@
 //! open the environment walks through its trees before LMDB does. Every page is looked at once, every
 //! number in it is bounded, keys must be in order, and what LMDB counted must be what is there. What
 //! lies inside of an entry is not looked at: it has a checksum or a seal of its own.
-//!
-//! This is the layout of LMDB 0.9 on machines of 64 bits, written in their byte order.
+
+mod page;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
@@ -14,27 +16,16 @@ use std::path::Path;
 
 use memmap2::{Mmap, MmapOptions};
 
+use self::page::{
+    BIG, Checked, IN_BRANCH, IN_LEAF, IN_OVERFLOW, NONE, Node, PAGE_HEAD, Tree, ensure, half, meta,
+    nodes, number, word,
+};
 use crate::layout::{self, ENTRY, PURGE, STATE, State};
 
-const MAGIC: u32 = 0xBEEF_C0DE;
-const PAGE_HEAD: usize = 16;
-const NODE_HEAD: usize = 8;
-const IN_BRANCH: u16 = 0x01;
-const IN_LEAF: u16 = 0x02;
-const IN_OVERFLOW: u16 = 0x04;
-const IN_META: u16 = 0x08;
-/// The data of a node lies on pages of its own.
-const BIG: u16 = 0x01;
-/// No page: the root of an empty tree.
-const NONE: u64 = u64::MAX;
+pub(crate) use self::page::Damage;
+
 /// Deeper than any tree.
 const DEEPEST: u16 = 32;
-
-/// What is wrong with the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Damage(pub(crate) &'static str);
-
-type Checked<T> = Result<T, Damage>;
 
 /// What was found in a file that is whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,17 +57,6 @@ pub(crate) fn check(
     Ok(Walk::of(&bytes, page, known).map(Some))
 }
 
-/// One of the two trees.
-#[derive(Clone, Copy, Debug)]
-struct Tree {
-    depth: u16,
-    branches: u64,
-    leaves: u64,
-    overflows: u64,
-    entries: u64,
-    root: u64,
-}
-
 /// What a walk has counted.
 #[derive(Debug, Default)]
 struct Count {
@@ -106,58 +86,6 @@ struct Walk<'a> {
     last: u64,
     seen: Vec<bool>,
     sound: Sound,
-}
-
-fn half(bytes: &[u8], at: usize) -> u16 {
-    bytes
-        .get(at..at + 2)
-        .map_or(0, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]))
-}
-
-fn word(bytes: &[u8], at: usize) -> u64 {
-    let bytes = bytes
-        .get(at..at + 8)
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(NONE, u64::from_ne_bytes)
-}
-
-fn number(bytes: &[u8], at: usize) -> u32 {
-    let bytes = bytes
-        .get(at..at + 4)
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(u32::MAX, u32::from_ne_bytes)
-}
-
-fn ensure(holds: bool, what: &'static str) -> Checked<()> {
-    if holds { Ok(()) } else { Err(Damage(what)) }
-}
-
-/// The transaction, the last page and the trees in a meta page.
-fn meta(page: &[u8], size: usize) -> Checked<(u64, u64, [Tree; 2])> {
-    ensure(half(page, 10) & IN_META != 0, "a meta page is none")?;
-    let meta = &page[PAGE_HEAD..];
-    ensure(number(meta, 0) == MAGIC, "a meta page has no magic")?;
-    ensure(
-        number(meta, 4) == 1,
-        "the file is of another version of LMDB",
-    )?;
-    let tree = |at: usize| Tree {
-        depth: half(meta, at + 6),
-        branches: word(meta, at + 8),
-        leaves: word(meta, at + 16),
-        overflows: word(meta, at + 24),
-        entries: word(meta, at + 32),
-        root: word(meta, at + 40),
-    };
-    ensure(
-        number(meta, 24) as usize == size,
-        "the pages have another size",
-    )?;
-    ensure(
-        half(meta, 24 + 48 + 4) == 0,
-        "the records have another order",
-    )?;
-    Ok((word(meta, 128), word(meta, 120), [tree(24), tree(72)]))
 }
 
 impl<'a> Walk<'a> {
@@ -361,59 +289,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// One record on a page, or the way to a page.
-struct Node<'a> {
-    low: u32,
-    flags: u16,
-    key: &'a [u8],
-    /// What is behind the key, to the end of the page.
-    rest: &'a [u8],
-}
-
-impl Node<'_> {
-    /// The length of the data of a node on a leaf.
-    fn size(&self) -> usize {
-        self.low as usize
-    }
-
-    /// Where a node on a branch leads to.
-    fn page(&self) -> u64 {
-        u64::from(self.low) | u64::from(self.flags) << 32
-    }
-}
-
-fn nodes(page: &[u8]) -> Checked<Vec<Node<'_>>> {
-    let (lower, upper) = (half(page, 12) as usize, half(page, 14) as usize);
-    let bounded = (PAGE_HEAD..=upper).contains(&lower) && upper <= page.len();
-    ensure(
-        bounded && lower.is_multiple_of(2),
-        "a page has wrong bounds",
-    )?;
-    (PAGE_HEAD..lower)
-        .step_by(2)
-        .map(|at| node(page, half(page, at) as usize, upper))
-        .collect()
-}
-
-fn node(page: &[u8], at: usize, upper: usize) -> Checked<Node<'_>> {
-    ensure(
-        at >= upper && at.is_multiple_of(2),
-        "a node lies outside of its page",
-    )?;
-    let bytes = page.get(at..).filter(|bytes| bytes.len() >= NODE_HEAD);
-    let bytes = bytes.ok_or(Damage("a node leaves its page"))?;
-    let behind = &bytes[NODE_HEAD..];
-    let (key, rest) = behind
-        .split_at_checked(half(bytes, 6) as usize)
-        .ok_or(Damage("a node leaves its page"))?;
-    Ok(Node {
-        low: u32::from(half(bytes, 0)) | u32::from(half(bytes, 2)) << 16,
-        flags: half(bytes, 4),
-        key,
-        rest,
-    })
-}
-
 /// Lists of free pages have numbers for keys.
 fn less(one: &[u8], other: &[u8], holds: Holds) -> bool {
     match holds {
@@ -426,111 +301,5 @@ fn in_order(one: Option<&[u8]>, other: Option<&[u8]>, holds: Holds) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => less(one, other, holds),
         _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use heed::types::Bytes;
-    use heed::{CommitOrAbort, EnvOpenOptions};
-
-    use super::*;
-
-    /// Writes so many transactions into an environment of its own.
-    fn write(path: &Path, transactions: u64) {
-        // SAFETY: nobody else knows of this environment.
-        let env = unsafe { EnvOpenOptions::new().map_size(1 << 20).open(path).unwrap() };
-        let opened = env.create_databases_and_commit(env.write_txn().unwrap(), |opener, txn| {
-            let records = opener.create_database::<Bytes, Bytes>(txn, None)?;
-            heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(records))
-        });
-        let records = opened.unwrap().unwrap_commit();
-        for number in 0..transactions {
-            let mut txn = env.write_txn().unwrap();
-            let key = number.to_be_bytes();
-            records.put(&mut txn, &key, &[7; 3000]).unwrap();
-            txn.commit().unwrap();
-        }
-        env.prepare_for_closing().wait();
-    }
-
-    fn checked(path: &Path, known: RangeInclusive<u64>) -> Checked<Option<Sound>> {
-        check(path, &known).unwrap()
-    }
-
-    #[test]
-    fn an_environment_that_was_never_begun_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(checked(folder.path(), 0..=0), Ok(None));
-        write(folder.path(), 0);
-        let sound = checked(folder.path(), 0..=9).unwrap().unwrap();
-        assert_eq!(sound.entries, 0);
-    }
-
-    #[test]
-    fn the_last_transaction_is_one_that_is_known() {
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 20);
-        let sound = checked(folder.path(), 0..=u64::MAX).unwrap().unwrap();
-        let last = sound.transaction;
-        assert!(last >= 20);
-        assert!(checked(folder.path(), last..=last).is_ok());
-        let missing = Err(Damage("the last transaction is missing"));
-        assert_eq!(checked(folder.path(), last + 1..=last + 9), missing);
-        assert_eq!(checked(folder.path(), 0..=last - 1), missing);
-    }
-
-    /// LMDB would take the older state of the two for the newer one.
-    #[test]
-    fn an_older_meta_page_that_claims_to_be_newer_is_damage() {
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 20);
-        let file = folder.path().join("data.mdb");
-        let whole = fs::read(&file).unwrap();
-        let size = rustix::param::page_size();
-        let at = |page: usize| page * size + PAGE_HEAD + 128;
-        let older = usize::from(word(&whole, at(0)) > word(&whole, at(1)));
-        for more in [1, 2, 3, 4, 1 << 40] {
-            let mut bytes = whole.clone();
-            let claimed = word(&whole, at(older)) + more;
-            bytes[at(older)..][..8].copy_from_slice(&claimed.to_ne_bytes());
-            fs::write(&file, bytes).unwrap();
-            let found = checked(folder.path(), 0..=u64::MAX);
-            // With two more it is what LMDB would have written next, but for what it leads to.
-            assert_eq!(found.is_err(), more != 2, "{more}: {found:?}");
-        }
-    }
-
-    /// LMDB would write over a page that is in use.
-    #[test]
-    fn a_free_page_that_is_in_use_is_damage() {
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 20);
-        let file = folder.path().join("data.mdb");
-        let whole = fs::read(&file).unwrap();
-        let size = rustix::param::page_size();
-        let page = |number: usize| &whole[number * size..][..size];
-        let metas = [0, 1].map(|number| meta(page(number), size).unwrap());
-        let (_, _, [free, _]) = if metas[0].0 < metas[1].0 {
-            metas[1]
-        } else {
-            metas[0]
-        };
-        let lists = nodes(page(free.root as usize)).unwrap();
-        let list = lists.iter().find(|list| word(list.rest, 0) > 1).unwrap();
-        // The numbers go down; the last of them may be any below the one before it.
-        let last = 8 * word(list.rest, 0) as usize;
-        let (before, itself) = (word(list.rest, last - 8), word(list.rest, last));
-        let at = list.rest.as_ptr() as usize - whole.as_ptr() as usize + last;
-        for claimed in 2..before {
-            let mut bytes = whole.clone();
-            bytes[at..][..8].copy_from_slice(&claimed.to_ne_bytes());
-            fs::write(&file, bytes).unwrap();
-            let found = checked(folder.path(), 0..=u64::MAX);
-            assert_eq!(found.is_ok(), claimed == itself, "{claimed}: {found:?}");
-        }
     }
 }
