@@ -31,12 +31,14 @@ def free_port() -> int:
 @contextlib.contextmanager
 def for_tests() -> Iterator[dict[str, str]]:
     """Start what the tests talk to; yields the variables by which they find it."""
-    port = free_port()
-    with redis(port) as socket_path:
+    port, other = free_port(), free_port()
+    with redis(port) as socket_path, memcached(other):
         yield {
             "LARDER_TEST_REDIS": f"redis://127.0.0.1:{port}",
             "LARDER_TEST_REDIS_SOCKET": str(socket_path),
             "LARDER_TEST_REDIS_SERVER": str(shutil.which("redis-server")),
+            "LARDER_TEST_MEMCACHED": f"127.0.0.1:{other}",
+            "LARDER_TEST_MEMCACHED_SERVER": str(shutil.which("memcached")),
         }
 
 

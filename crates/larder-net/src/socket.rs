@@ -105,11 +105,12 @@ impl Socket {
         deadline: Deadline,
     ) -> io::Result<()> {
         let start = buffer.len();
-        // Nothing can have come yet when the answer begins; more of it may well be here already.
-        if start == 0 {
-            self.wait(PollFlags::IN, deadline)?;
-        } else if deadline.left().is_none() {
-            return Err(timed_out());
+        // Nothing can have come yet when the answer begins; more of it may well be here already. What
+        // is here when the deadline has passed, because another server took all the time, is taken.
+        match deadline.left() {
+            Some(_) if start == 0 => self.wait(PollFlags::IN, deadline)?,
+            None if start > 0 => return Err(timed_out()),
+            _ => {}
         }
         buffer.resize(start + most, 0);
         let received = loop {

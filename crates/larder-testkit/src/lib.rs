@@ -12,6 +12,7 @@
 //! - [`CountingOrigin`]: something to be cached, slow and failing on demand, that counts its calls;
 //! - [`FailingStore`] and [`SlowStore`]: any store, failing or waiting on demand;
 //! - [`LeasingStore`]: any store, as processes share it;
+//! - [`Program`] and [`Liar`]: a real server, to be frozen and killed, and one that lies;
 //! - [`Recorder`]: an observer that keeps what it was told.
 //!
 //! ```
@@ -39,8 +40,10 @@ pub mod conformance;
 mod failing;
 mod gate;
 mod leasing;
+mod liar;
 mod operation;
 mod origin;
+mod program;
 mod recorder;
 pub mod scenarios;
 mod slow;
@@ -49,8 +52,10 @@ pub use clock::HandClock;
 pub use failing::FailingStore;
 pub use gate::{Gate, Passing};
 pub use leasing::LeasingStore;
+pub use liar::Liar;
 pub use operation::Operation;
 pub use origin::{Answer, CountingOrigin, Down};
+pub use program::Program;
 pub use recorder::{Recorded, Recorder};
 pub use slow::SlowStore;
 

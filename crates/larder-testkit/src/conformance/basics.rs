@@ -131,7 +131,7 @@ where
     assert_eq!(bench.set(&one, 2, Mode::IfAbsent), Put::Exists);
     bench.expect(&one, 1);
 
-    bench.remove(Removal::Prefix(one.kind(), b"nothing that is stored"));
+    bench.remove_where(Removal::Prefix(one.kind(), b"nothing that is stored"));
     assert_eq!(bench.set(&one, 3, Mode::IfAbsent), Put::Exists);
     bench.expect(&one, 1);
 

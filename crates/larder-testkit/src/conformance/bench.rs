@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use larder_core::store::{Mode, Put, Reading, Removal};
 use larder_core::{
-    Clock, Entry, Fence, Key, KeyWriter, Kind, Meta, Policy, Result, Store, Tag, Value,
+    Clock, Entry, ErrorKind, Fence, Key, KeyWriter, Kind, Meta, Policy, Result, Store, Tag, Value,
 };
 
 use super::{Runner, Suite};
@@ -103,6 +103,17 @@ impl<V: Value + PartialEq + fmt::Debug, S: Store<V>, R: Runner> Bench<'_, V, S, 
         let mut removed = self.run(self.store.remove(what));
         removed.sort();
         removed
+    }
+
+    /// A removal by prefix or pattern; `None` from a store that cannot list its keys, and refuses.
+    pub(super) fn remove_where(&self, what: Removal<'_>) -> Option<Vec<Key>> {
+        if self.suite.lists {
+            return Some(self.remove(what));
+        }
+        let error = self.try_run(self.store.remove(what));
+        let error = error.expect_err("the store was said not to list its keys");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        None
     }
 
     pub(super) fn bump(&self, tags: &[Tag]) {

@@ -72,6 +72,7 @@ pub struct Suite<V, S, R = Driven> {
     other: Option<V>,
     sized: Option<Box<dyn Fn(usize) -> V + Send + Sync>>,
     orders: bool,
+    lists: bool,
     effort: usize,
     runner: R,
     clock: Arc<HandClock>,
@@ -90,6 +91,7 @@ impl<V: Value + PartialEq + fmt::Debug, S: Store<V>> Suite<V, S> {
             other: None,
             sized: None,
             orders: true,
+            lists: true,
             effort: 300,
             runner: Driven,
             clock: HandClock::new(),
@@ -107,6 +109,7 @@ impl<V: Value + PartialEq + fmt::Debug, S: Store<V>, R: Runner> Suite<V, S, R> {
             other: self.other,
             sized: self.sized,
             orders: self.orders,
+            lists: self.lists,
             effort: self.effort,
             runner,
             clock: self.clock,
@@ -133,6 +136,15 @@ impl<V: Value + PartialEq + fmt::Debug, S: Store<V>, R: Runner> Suite<V, S, R> {
     #[must_use]
     pub fn without_order(mut self) -> Self {
         self.orders = false;
+        self
+    }
+
+    /// Says that the store cannot list its keys. Removing by prefix or pattern has to be refused then,
+    /// as [`ErrorKind::Unsupported`](larder_core::ErrorKind::Unsupported), and to remove nothing.
+    /// Default: it can.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.lists = false;
         self
     }
 

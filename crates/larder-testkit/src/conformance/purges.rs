@@ -48,7 +48,11 @@ where
     for (number, key) in (0..).zip(every()) {
         bench.load(key, number, &[]);
     }
-    let removed = bench.remove(Removal::Prefix(Kind::User, b"a*b"));
+    let Some(removed) = bench.remove_where(Removal::Prefix(Kind::User, b"a*b")) else {
+        return (0..)
+            .zip(every())
+            .for_each(|(number, key)| bench.expect(key, number));
+    };
     let mut expected: Vec<Key> = gone.iter().cloned().chain([family.base_key()]).collect();
     expected.sort();
     assert_eq!(removed, expected);
@@ -86,7 +90,11 @@ where
         for key in gone.iter().chain(&left) {
             bench.load(key, 1, &[]);
         }
-        let removed = bench.remove(Removal::Pattern(Kind::User, &Pattern::parse(pattern)));
+        let parsed = Pattern::parse(pattern);
+        let Some(removed) = bench.remove_where(Removal::Pattern(Kind::User, &parsed)) else {
+            gone.iter().for_each(|key| bench.expect(key, 1));
+            continue;
+        };
         let mut expected = gone.clone();
         expected.sort();
         assert_eq!(removed, expected, "{pattern}");
@@ -177,7 +185,8 @@ where
     S: Store<V>,
     R: Runner,
 {
-    for way in PURGES {
+    let ways = PURGES.into_iter();
+    for way in ways.filter(|way| suite.lists || !["prefix", "pattern"].contains(way)) {
         let bench = suite.bench();
         // Something has been there before, and another key is there: neither may matter.
         bench.load(&key("page"), 100, &[]);

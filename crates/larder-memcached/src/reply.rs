@@ -1,0 +1,248 @@
+//! What the server answers.
+//!
+//! Its bytes are not trusted: a length in them is compared with what may come at all and never
+//! allocated, and names have to be those that were asked for.
+
+use std::io::{self, ErrorKind};
+
+use larder_core::store::{Found, Lookup};
+use larder_net::{Progress, Reader};
+
+/// A line that is longer than this is none of the server's.
+const LINE: usize = 2048;
+/// More bytes than this are no answer to deletions.
+const DELETIONS: usize = 1 << 16;
+
+/// How many bytes a server may answer with, beyond which it is mistrusted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of one value.
+    pub(crate) value: usize,
+    /// Of everything.
+    pub(crate) total: usize,
+}
+
+/// What became of some bytes that were to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Stored,
+    /// Something is there, or something else.
+    Kept,
+    /// The server says why it does not take them.
+    Refused(String),
+}
+
+fn garbled(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
+}
+
+/// The line that begins at `from`, and where the next one begins.
+fn line(bytes: &[u8], from: usize) -> io::Result<Option<(&[u8], usize)>> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let window = &rest[..rest.len().min(LINE)];
+    match window.iter().position(|&byte| byte == b'\n') {
+        Some(end) if end > 0 && window[end - 1] == b'\r' => {
+            Ok(Some((&rest[..end - 1], from + end + 1)))
+        }
+        Some(_) => Err(garbled("a line without its end")),
+        None if rest.len() >= LINE => Err(garbled("a line without an end")),
+        None => Ok(None),
+    }
+}
+
+/// What the server says instead of an answer.
+fn refusal(line: &[u8]) -> Option<String> {
+    let refused = ["SERVER_ERROR", "CLIENT_ERROR", "ERROR"];
+    let refused = refused.iter().any(|word| line.starts_with(word.as_bytes()));
+    refused.then(|| format!("the server refused: {}", line.escape_ascii()))
+}
+
+fn unexpected(line: &[u8]) -> io::Error {
+    let other = || format!("an answer to another question: {}", line.escape_ascii());
+    garbled(&refusal(line).unwrap_or_else(other))
+}
+
+/// Whether all of `bytes` is this line.
+pub(crate) fn is_line(bytes: &[u8], expected: &[u8]) -> io::Result<bool> {
+    match line(bytes, 0)? {
+        None => Ok(false),
+        Some((line, end)) if line == expected && end == bytes.len() => Ok(true),
+        Some((line, _)) => Err(unexpected(line)),
+    }
+}
+
+/// The answer to [`NOTHING_ELSE`](crate::command::NOTHING_ELSE).
+pub(crate) fn is_nothing_else(bytes: &[u8]) -> io::Result<bool> {
+    is_line(bytes, b"MN")
+}
+
+/// The answer to a login.
+pub(crate) fn is_welcome(bytes: &[u8]) -> io::Result<bool> {
+    is_line(bytes, b"STORED")
+        .map_err(|error| io::Error::new(ErrorKind::PermissionDenied, error.to_string()))
+}
+
+/// Where the answers to deletions end, which begin at `from`; `None` where something is missing. A
+/// server may say of each that there was nothing, though it was asked to be quiet.
+fn end_of_deletions(bytes: &[u8], from: &mut usize) -> io::Result<Option<()>> {
+    while let Some((line, next)) = line(bytes, *from)? {
+        match line {
+            b"NF" | b"HD" => *from = next,
+            b"MN" if next == bytes.len() => return Ok(Some(())),
+            b"MN" => return Err(garbled("more answers than questions")),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(None)
+}
+
+/// The answer to deletions.
+#[derive(Debug, Default)]
+pub(crate) struct Deleted {
+    /// Where the next line begins.
+    at: usize,
+}
+
+impl Reader for Deleted {
+    type Answer = ();
+
+    fn read(&mut self, bytes: &[u8]) -> io::Result<Progress<()>> {
+        if bytes.len() > DELETIONS {
+            return Err(garbled("more answers than questions"));
+        }
+        let end = end_of_deletions(bytes, &mut self.at)?;
+        Ok(end.map_or(Progress::Missing(1), Progress::Done))
+    }
+}
+
+/// The answer to a store.
+#[derive(Debug)]
+pub(crate) struct Stored;
+
+impl Reader for Stored {
+    type Answer = Outcome;
+
+    fn read(&mut self, bytes: &[u8]) -> io::Result<Progress<Outcome>> {
+        let Some((line, end)) = line(bytes, 0)? else {
+            return Ok(Progress::Missing(1));
+        };
+        if end != bytes.len() {
+            return Err(garbled("more answers than questions"));
+        }
+        let outcome = match line {
+            b"HD" => Outcome::Stored,
+            b"NS" | b"EX" | b"NF" => Outcome::Kept,
+            other => Outcome::Refused(refusal(other).ok_or_else(|| unexpected(other))?),
+        };
+        Ok(Progress::Done(outcome))
+    }
+}
+
+/// The answer to a read of some names.
+#[derive(Debug)]
+pub(crate) struct Values<'a> {
+    names: Vec<&'a [u8]>,
+    /// Whether something without an answer follows the read.
+    more: bool,
+    limits: Limits,
+    found: Vec<Lookup>,
+    /// Where the next line begins.
+    at: usize,
+    ended: bool,
+}
+
+impl<'a> Values<'a> {
+    pub(crate) fn new(names: Vec<&'a [u8]>, more: bool, limits: Limits) -> Self {
+        Self {
+            found: Vec::with_capacity(names.len()),
+            names,
+            more,
+            limits,
+            at: 0,
+            ended: false,
+        }
+    }
+
+    fn all(&mut self) -> Vec<Lookup> {
+        let mut found = std::mem::take(&mut self.found);
+        found.resize(self.names.len(), Lookup::Absent);
+        found
+    }
+
+    /// Takes the value that the line at hand heads; how many bytes are missing, where some are.
+    fn value(&mut self, head: &[u8], (bytes, start): (&[u8], usize)) -> io::Result<Option<usize>> {
+        let mut words = head.split(|&byte| byte == b' ').skip(1);
+        let name = words.next().unwrap_or_default();
+        let mut number = || {
+            let word = std::str::from_utf8(words.next()?).ok()?;
+            word.parse::<u64>().ok()
+        };
+        let (_flags, length, version) = (number(), number(), number());
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let (Some(length), Some(version)) = (length, version) else {
+            return Err(garbled("a value without a length or a version"));
+        };
+        if length > self.limits.value {
+            return Err(garbled("a value longer than any may be"));
+        }
+        let end = start + length + 2;
+        let Some(value) = bytes.get(start..end) else {
+            return Ok(Some(end - bytes.len()));
+        };
+        let Some(value) = value.strip_suffix(b"\r\n") else {
+            return Err(garbled("a value without its end"));
+        };
+        let rest = &self.names[self.found.len()..];
+        let Some(skipped) = rest.iter().position(|asked| *asked == name) else {
+            return Err(garbled("a value that nobody asked for"));
+        };
+        self.found
+            .resize(self.found.len() + skipped, Lookup::Absent);
+        let bytes = value.to_vec();
+        self.found.push(Lookup::Found(Found { bytes, version }));
+        self.at = end;
+        Ok(None)
+    }
+}
+
+impl Reader for Values<'_> {
+    type Answer = Result<Vec<Lookup>, String>;
+
+    fn read(&mut self, bytes: &[u8]) -> io::Result<Progress<Self::Answer>> {
+        if bytes.len() > self.limits.total {
+            return Err(garbled("more bytes than fit"));
+        }
+        loop {
+            if self.ended {
+                let end = end_of_deletions(bytes, &mut self.at)?;
+                return Ok(end.map_or(Progress::Missing(1), |()| Progress::Done(Ok(self.all()))));
+            }
+            let Some((head, next)) = line(bytes, self.at)? else {
+                return Ok(Progress::Missing(1));
+            };
+            match head {
+                head if head.starts_with(b"VALUE ") => {
+                    if let Some(missing) = self.value(head, (bytes, next))? {
+                        return Ok(Progress::Missing(missing));
+                    }
+                    continue;
+                }
+                b"END" if self.more => {
+                    (self.ended, self.at) = (true, next);
+                    continue;
+                }
+                b"END" => {}
+                // Of several questions nobody knows which one was refused.
+                head if self.more || self.at > 0 => return Err(unexpected(head)),
+                head => {
+                    let refusal = refusal(head).ok_or_else(|| unexpected(head))?;
+                    return Ok(Progress::Done(Err(refusal)));
+                }
+            }
+            if next != bytes.len() {
+                return Err(garbled("more answers than questions"));
+            }
+            return Ok(Progress::Done(Ok(self.all())));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The store against real servers.
+
+mod conformance;
+mod faults;
+mod processes;
+mod server;
+mod servers;
+mod settings;
+mod support;
+mod values;

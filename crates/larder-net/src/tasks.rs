@@ -1,0 +1,115 @@
+//! The medium for tasks that run on tokio.
+
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
+
+use crate::{Deadline, Medium, Place, Stream};
+
+/// Exchanges between which a task lets others run. At most as many go on at once as a client keeps
+/// connections; the others wait for their turn, up to their deadlines.
+#[derive(Clone, Debug)]
+pub struct Tasks(Arc<Semaphore>);
+
+/// A connection of [`Tasks`]. It lives no longer than the runtime that it was made on; a client
+/// replaces it then.
+#[derive(Debug)]
+pub enum TaskStream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+/// Runs some work up to the deadline. Work that is ready is done even after it.
+async fn until<T>(deadline: Deadline, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = timeout_at(deadline.instant().into(), work).await;
+    done.map_err(|_| io::Error::from(ErrorKind::TimedOut))?
+}
+
+impl Medium for Tasks {
+    type Stream = TaskStream;
+    type Permit = OwnedSemaphorePermit;
+
+    const MAY_WAIT: bool = true;
+
+    fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most)))
+    }
+
+    async fn enter(&self, deadline: Deadline) -> io::Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.0).acquire_owned();
+        until(deadline, async { permit.await.map_err(io::Error::other) }).await
+    }
+
+    async fn connect(place: &Place, deadline: Deadline) -> io::Result<TaskStream> {
+        let connected = async {
+            match place {
+                Place::Unix(path) => UnixStream::connect(path).await.map(TaskStream::Unix),
+                Place::Tcp { host, port } => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    stream.set_nodelay(true)?;
+                    Ok(TaskStream::Tcp(stream))
+                }
+            }
+        };
+        until(deadline, connected).await
+    }
+
+    async fn rest(span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+
+    fn beside(work: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(work);
+    }
+}
+
+impl Stream for TaskStream {
+    async fn send(&mut self, bytes: &[u8], deadline: Deadline) -> io::Result<()> {
+        let sent = async {
+            match self {
+                Self::Tcp(stream) => stream.write_all(bytes).await,
+                Self::Unix(stream) => stream.write_all(bytes).await,
+            }
+        };
+        until(deadline, sent).await
+    }
+
+    async fn receive(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        most: usize,
+        deadline: Deadline,
+    ) -> io::Result<()> {
+        let start = buffer.len();
+        buffer.resize(start + most, 0);
+        let read = async {
+            match self {
+                Self::Tcp(stream) => stream.read(&mut buffer[start..]).await,
+                Self::Unix(stream) => stream.read(&mut buffer[start..]).await,
+            }
+        };
+        let received = match until(deadline, read).await {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            received => received,
+        };
+        buffer.truncate(start + received.as_ref().copied().unwrap_or(0));
+        received.map(drop)
+    }
+
+    fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        let looked = match self {
+            Self::Tcp(stream) => stream.try_read(&mut byte),
+            Self::Unix(stream) => stream.try_read(&mut byte),
+        };
+        looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+}

@@ -1,0 +1,176 @@
+//! A real server for one test.
+
+use std::ffi::OsString;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use crate::PATIENCE;
+
+/// A program that listens on a port or a socket, with a folder of its own. It is killed when it is
+/// dropped.
+///
+/// ```no_run
+/// let port = larder_testkit::Program::free_port();
+/// let arguments = ["-p".to_owned(), port.to_string()];
+/// let Some(mut server) = larder_testkit::Program::start("memcached", &arguments, Some(port)) else {
+///     return;
+/// };
+/// server.freeze();
+/// server.thaw();
+/// server.restart();
+/// ```
+#[derive(Debug)]
+pub struct Program {
+    child: Option<Child>,
+    program: OsString,
+    arguments: Vec<OsString>,
+    port: Option<u16>,
+    folder: PathBuf,
+}
+
+/// Stands for the folder of the program in its arguments.
+const FOLDER: &str = "{folder}";
+
+impl Program {
+    /// A port that nobody listens on at the moment.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none.
+    pub fn free_port() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("a port").port()
+    }
+
+    /// Starts a program and waits until it listens: on the port, else on the socket `s` in its folder,
+    /// for which `{folder}` stands in the arguments. The program is the one that a variable names,
+    /// `LARDER_TEST_MEMCACHED_SERVER` for example, else the one of this name. `None`, said aloud, where
+    /// it is not installed.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not installed while `CI` is set, and where it does not listen.
+    pub fn start(name: &str, arguments: &[String], port: Option<u16>) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("larder-{name}-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let short = name.strip_suffix("-server").unwrap_or(name);
+        let variable = format!("LARDER_TEST_{}_SERVER", short.to_uppercase());
+        let text = folder.display().to_string();
+        let arguments = arguments
+            .iter()
+            .map(|one| one.replace(FOLDER, &text).into());
+        let mut program = Self {
+            child: None,
+            program: std::env::var_os(variable).unwrap_or_else(|| name.into()),
+            arguments: arguments.collect(),
+            port,
+            folder,
+        };
+        program.run().then_some(program)
+    }
+
+    fn run(&mut self) -> bool {
+        let child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match child {
+            Ok(child) => self.child = Some(child),
+            Err(error) if std::env::var_os("CI").is_none() => {
+                eprintln!(
+                    "skipped: {} does not start: {error}",
+                    self.program.display()
+                );
+                return false;
+            }
+            Err(error) => panic!("{} does not start: {error}", self.program.display()),
+        }
+        let end = Instant::now() + PATIENCE;
+        while !self.listens() {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok()?);
+            assert!(ended.is_none(), "{:?} ended: {ended:?}", self.arguments);
+            assert!(Instant::now() < end, "the server does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    fn listens(&self) -> bool {
+        match self.port {
+            Some(port) => TcpStream::connect(("127.0.0.1", port)).is_ok(),
+            None => UnixStream::connect(self.socket()).is_ok(),
+        }
+    }
+
+    /// The folder of the program, which is removed with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of the socket in it.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("s")
+    }
+
+    fn signal(&self, signal: Signal) -> Pid {
+        let child = Pid::from_child(self.child.as_ref().expect("the server runs"));
+        kill_process(child, signal).expect("the server runs");
+        child
+    }
+
+    /// Stops it where it stands: it answers nothing, and its connections stay open.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not run.
+    pub fn freeze(&self) {
+        let child = self.signal(Signal::STOP);
+        // Its threads go on for a moment; the system says when all of them stand.
+        waitpid(Some(child), WaitOptions::UNTRACED).expect("the server runs");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not run.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = std::fs::remove_file(self.socket());
+    }
+
+    /// Starts it anew at the same place.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        assert!(self.run(), "it ran a moment ago");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
