@@ -2,10 +2,12 @@
 
 mod follow;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use larder_core::Result;
@@ -89,6 +91,9 @@ struct State {
     process: u32,
     held: HashMap<u64, Kept>,
     ended: Vec<Ended>,
+    /// The names of what is being given up at this moment, and who waits until it has been.
+    leaving: HashSet<Vec<u8>>,
+    wakers: Vec<Waker>,
     /// Whether a round of renewals is to come, and one that gives up.
     renewing: bool,
     giving_up: bool,
@@ -110,6 +115,17 @@ struct Right<L: Lender> {
     process: u32,
     number: u64,
     alone: bool,
+}
+
+/// What this process itself knows of a lease before the server is asked.
+#[derive(Debug)]
+pub enum Known {
+    /// It had the lease a moment ago and the server has not heard that it was given up: it has it still.
+    Held(Held),
+    /// It has just said that nobody is to wait for this key.
+    Alone,
+    /// Nothing: ask the server.
+    Nothing,
 }
 
 /// Rounds of one sort.
@@ -181,6 +197,29 @@ impl<L: Lender> Leases<L> {
         held
     }
 
+    /// What this process knows of the lease with this name. Waits while it is being given up, so that
+    /// who gives a lease up and asks for it again does not find it held by itself.
+    pub async fn known(&self, name: &[u8]) -> Known {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            if state.leaving.contains(name) {
+                state.wakers.push(context.waker().clone());
+                return Poll::Pending;
+            }
+            let place = state.ended.iter().position(|one| one.record.name == name);
+            let Some(place) = place else {
+                return Poll::Ready(Known::Nothing);
+            };
+            if state.ended[place].alone {
+                return Poll::Ready(Known::Alone);
+            }
+            let ended = state.ended.swap_remove(place);
+            drop(state);
+            Poll::Ready(Known::Held(self.hold(ended.record, true)))
+        })
+        .await
+    }
+
     /// Waits until the lease with this record is over: given up, run out, or at a server that is away.
     pub fn follow(&self, record: Record) -> Over {
         let following = Following::new(record);
@@ -204,6 +243,15 @@ impl<L: Lender> Leases<L> {
     pub fn look_at_all(&self) {
         let all = self.lock().followers.all();
         all.iter().for_each(|following| self.look_soon(following));
+    }
+
+    /// What was being given up has been.
+    fn left(&self) {
+        let mut state = self.lock();
+        state.leaving.clear();
+        let wakers = mem::take(&mut state.wakers);
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -276,6 +324,7 @@ impl<L: Lender> Coming<L> {
                 // What the server does not hear of runs out by itself.
                 let _ = self.leases.0.lender.give_up(batch).await;
             }
+            self.leases.left();
         }
     }
 
@@ -283,6 +332,8 @@ impl<L: Lender> Coming<L> {
     fn ended(&mut self) -> Vec<Ended> {
         let mut state = self.leases.lock();
         let ended = mem::take(&mut state.ended);
+        let names = ended.iter().map(|ended| ended.record.name.clone());
+        state.leaving.extend(names);
         if ended.is_empty() {
             state.giving_up = false;
             self.is_due = false;
@@ -295,6 +346,7 @@ impl<L: Lender> Drop for Coming<L> {
     fn drop(&mut self) {
         if self.is_due {
             *self.leases.lock().is_coming(self.round) = false;
+            self.leases.left();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use larder_core::store::Lease;
 use larder_core::{Key, Result};
-use larder_net::{ALONE, Deadline, Ended, LEASE, Record, Work};
+use larder_net::{ALONE, Deadline, Ended, Known, LEASE, Record, Work};
 use redis::{Pipeline, Value as Answer};
 
 use super::listener::Listener;
@@ -138,6 +138,11 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     pub(super) async fn lease(&self, key: &Key) -> Result<Lease> {
         let deadline = self.transport.deadline();
         let name = self.layout.lease(key);
+        match self.leases.known(&name).await {
+            Known::Held(held) => return Ok(Lease::Lead(held)),
+            Known::Alone => return Ok(Lease::Alone),
+            Known::Nothing => {}
+        }
         let token = format!("{:016x}{:016x}", random(), random()).into_bytes();
         let keys = [name.clone(), self.layout.slot(key), self.layout.family(key)];
         let arguments = [token.clone(), millis(LEASE), Layout::field(key)];
