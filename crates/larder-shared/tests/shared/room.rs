@@ -1,6 +1,7 @@
 //! Too many entries for the map, and too many bytes for the disk.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,22 @@ fn a_full_map_evicts_and_never_refuses() {
     assert_eq!(kept + evicted, 5000);
     assert!(file_size(&path) <= 1 << 20);
     assert_eq!(bench.told(), []);
+}
+
+#[test]
+fn the_room_on_the_disk_is_taken_at_once_or_as_it_is_used() {
+    let (_folder, path) = folder();
+    let kind = rustix::fs::statfs(path.parent().unwrap()).unwrap().f_type as u64 & 0xffff_ffff;
+    // ext4 and XFS write a block again where it lies; of others LMDB asks for blocks by writing.
+    let in_place = [0xef53, 0x5846_5342].contains(&kind);
+    for size in [1 << 20, 4 << 20] {
+        let bench = Bench::of(builder(&path).size(size));
+        assert_eq!(bench.put_text("k", "value"), Put::Stored);
+        let data = std::fs::metadata(path.join("store-1/data.mdb")).unwrap();
+        assert_eq!(data.blocks() * 512 >= size, in_place, "{size}");
+        assert_eq!(bench.get_text("k").as_deref(), Some("value"));
+        assert_eq!(bench.told(), []);
+    }
 }
 
 #[test]
