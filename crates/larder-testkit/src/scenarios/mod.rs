@@ -46,18 +46,32 @@ pub use stale::*;
 pub use world::{CROWDS, Crowd, Polled, World, at_once, key, millis, secs};
 
 /// Makes the stores that scenarios run on. A store finishes its operations at their first poll.
-pub struct Ground<S>(Box<dyn Fn(Arc<HandClock>, u64) -> S + Send + Sync>);
+pub struct Ground<S> {
+    make: Box<dyn Fn(Arc<HandClock>, u64) -> S + Send + Sync>,
+    lists: bool,
+}
 
 impl<S: Store<u64>> Ground<S> {
     /// A ground of the stores that `make` makes: they go by the clock, and those of the same place, a
     /// number, share what they hold, as those of several processes do. A new place is empty.
     pub fn new(make: impl Fn(Arc<HandClock>, u64) -> S + Send + Sync + 'static) -> Self {
-        Self(Box::new(make))
+        Self {
+            make: Box::new(make),
+            lists: true,
+        }
+    }
+
+    /// Says that the stores cannot list their keys, and refuse to remove by prefix or pattern. Default:
+    /// they can.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.lists = false;
+        self
     }
 
     /// A store in a place.
     pub fn store(&self, clock: &Arc<HandClock>, place: u64) -> S {
-        (self.0)(Arc::clone(clock), place)
+        (self.make)(Arc::clone(clock), place)
     }
 
     /// A place where nobody has been, in this process.
