@@ -39,6 +39,7 @@ impl Scripts {
             look: lua!("scripts/look.lua"),
             put: Lua::new(concat!(
                 include_str!("scripts/index.lua"),
+                include_str!("scripts/order.lua"),
                 include_str!("scripts/put_fast.lua"),
                 include_str!("scripts/prelude.lua"),
                 include_str!("scripts/put.lua")

@@ -1,6 +1,6 @@
 -- Gives the right to load a key, unless somebody has it. KEYS: the record of the lease, slot and family
--- of the key. ARGV: the token of who asks, life of the record, the field of a variant or nothing for a
--- base key.
+-- of the key, the record of overlaps. ARGV: the token of who asks, life of the record, the field of a
+-- variant or nothing for a base key, life of the record of overlaps.
 -- Answers {'lead', whether anything is stored}, {'follow', the token of who leads} or {'alone'}.
 local token = ARGV[1]
 local there = redis.call('GET', KEYS[1])
@@ -19,5 +19,9 @@ end
 -- The mark behind the token says that somebody wants to hear of the end.
 if #there == #token then
   redis.call('APPEND', KEYS[1], '+')
+end
+-- Who follows may load beside the leader one day, or after it has run out: see order.lua.
+if not redis.call('SET', KEYS[4], '', 'PX', ARGV[4], 'NX') then
+  redis.call('PEXPIRE', KEYS[4], ARGV[4])
 end
 return {'follow', string.sub(there, 1, #token)}

@@ -10,7 +10,7 @@ use larder_net::{ALONE, Deadline, Ended, Known, LEASE, Record, Work};
 use redis::{Pipeline, Value as Answer};
 
 use super::listener::Listener;
-use super::{Inner, random};
+use super::{Inner, MARK, random};
 use crate::answer;
 use crate::layout::Layout;
 use crate::scripts::{Called, Lua, Rounds, is_unknown};
@@ -144,8 +144,14 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Known::Nothing => {}
         }
         let token = format!("{:016x}{:016x}", random(), random()).into_bytes();
-        let keys = [name.clone(), self.layout.slot(key), self.layout.family(key)];
-        let arguments = [token.clone(), millis(LEASE), Layout::field(key)];
+        let keys = [
+            name.clone(),
+            self.layout.slot(key),
+            self.layout.family(key),
+            self.layout.overlaps(key),
+        ];
+        let life = MARK.to_string().into_bytes();
+        let arguments = [token.clone(), millis(LEASE), Layout::field(key), life];
         let call = (keys.as_slice(), arguments.as_slice());
         let answer = run(&*self.transport, &self.scripts.lease, call, deadline).await?;
         let mut parts = answer::array(answer)?.into_iter();

@@ -66,6 +66,8 @@ pub(crate) struct Inner<C, T> {
     sequence: AtomicU64,
     floor: AtomicU64,
     orders: Orders,
+    /// This machine since its start: loads that started on it can be put in order.
+    machine: Vec<u8>,
 }
 
 /// What a store is made of.
@@ -105,6 +107,7 @@ impl<C, T> Redis<C, T> {
             sequence: AtomicU64::new(0),
             floor: AtomicU64::new(0),
             orders: Orders::new(),
+            machine: machine(),
         }))
     }
 
@@ -197,6 +200,17 @@ fn random() -> u64 {
         .unwrap_or_default();
     hasher.write_u128(now.as_nanos());
     hasher.finish().max(1)
+}
+
+/// The machine since its start; where that cannot be known, this process.
+fn machine() -> Vec<u8> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = text.trim();
+    if text.is_empty() {
+        random().to_string().into_bytes()
+    } else {
+        text.as_bytes().to_vec()
+    }
 }
 
 impl<C, T> Clone for Redis<C, T> {

@@ -29,6 +29,8 @@ pub(super) enum Condition {
 /// What became of a write.
 pub(super) enum Outcome {
     Stored,
+    /// A load that started later has stored already.
+    Superseded,
     /// A purge came that the fence has not seen.
     Purged,
     /// The condition did not hold: this was there.
@@ -98,6 +100,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
                     }
                     return Ok(Put::Stored);
                 }
+                Outcome::Superseded => return Ok(Put::Superseded),
                 Outcome::Purged if current.is_some() => condition = restart(mode),
                 Outcome::Purged => return Ok(Put::Fenced),
                 Outcome::There(record, raw) | Outcome::Added(record, raw) => {
@@ -149,6 +152,11 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Condition::AddTo(delta) => (b"add".to_vec(), delta),
             Condition::Same(identity) => (digest(&identity), 0),
         };
+        // What is not loaded has no start.
+        let overlaps = match (&condition[..], fence.order) {
+            ([], 1..) => self.layout.overlaps(key),
+            _ => Vec::new(),
+        };
         let now = self.clock.now();
         let number = |number: u64| number.to_string().into_bytes();
         let arguments = vec![
@@ -165,6 +173,10 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Record::text(fence),
             number(indexes as u64),
             Layout::member(key),
+            overlaps,
+            self.machine.clone(),
+            number(fence.order),
+            number(MARK),
         ];
         let answer = self
             .run(&self.scripts.put, (&keys, arguments), deadline)
@@ -175,6 +187,9 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     fn outcome(&self, answer: Answer) -> Result<Outcome> {
         if answer == Answer::BulkString(b"stored".to_vec()) {
             return Ok(Outcome::Stored);
+        }
+        if answer == Answer::BulkString(b"superseded".to_vec()) {
+            return Ok(Outcome::Superseded);
         }
         let mut parts = answer::array(answer)?.into_iter();
         let mut next = || parts.next().unwrap_or(Answer::Nil);
