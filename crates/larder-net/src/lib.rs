@@ -40,7 +40,7 @@ pub use breaker::{Admission, Breaker, BreakerTimes};
 pub use client::{Begun, Client, Request, Target};
 pub use deadline::Deadline;
 pub use errands::{Work, errand};
-pub use lease::{ALONE, Ended, Known, LEASE, Leases, Lender, Record};
+pub use lease::{ALONE, Ended, LEASE, Leases, Lender, Record};
 pub use line::{Check, Greeting, Progress, Reader};
 pub use medium::{Medium, Stream, Threads};
 pub use place::Place;

@@ -150,5 +150,5 @@ else
   put_variant()
 end
 enlist(life)
-note_start()
+landed()
 return 'stored'
