@@ -219,7 +219,8 @@ impl MemcachedBuilder {
         let ring = Ring::new(&members);
         let clients = places.into_iter().map(client).collect();
         let most = self.max_value.max(READ).saturating_add(AROUND);
-        Ok(Servers::new(Fleet::new(clients, ring, self.deadline, most)))
+        let fleet = Fleet::new(clients, ring, self.deadline, most);
+        Ok(Servers::new(fleet, Arc::clone(clock)))
     }
 
     /// The places of the servers, their weights, and how to log in.

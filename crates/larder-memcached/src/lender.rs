@@ -4,37 +4,40 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use larder_core::store::{Found, Lease, Lookup};
-use larder_core::{Error, ErrorKind, Result};
-use larder_net::{ALONE, Ended, Known, LEASE, Leases, Medium, Record, Work};
+use larder_core::{Clock, Error, ErrorKind, Result, Timestamp};
+use larder_net::{ALONE, Ended, LEASE, Leases, Medium, Record, Work};
 
 use crate::command::{self, When};
 use crate::fleet::Fleet;
 use crate::reply::Quiet;
 
-/// Stands where nobody is to wait; no token begins so.
-const NOBODY_WAITS: &[u8] = b"alone";
+/// Stands where nobody is to wait, and before the time until when; no token begins so.
+const NOBODY_WAITS: &str = "alone ";
 /// How often somebody asks whose lease ends whenever it is looked at.
 const ATTEMPTS: usize = 10;
 
 /// What the servers do for leases.
 #[derive(Debug)]
-pub(crate) struct Lender<M: Medium>(Arc<Fleet<M>>);
+pub(crate) struct Lender<M: Medium> {
+    fleet: Arc<Fleet<M>>,
+    clock: Arc<dyn Clock>,
+}
 
 /// What is to become of a record that still has its token.
 enum Change {
     Renew,
     Remove,
-    Alone,
+    Alone(Timestamp),
 }
 
 impl<M: Medium> Lender<M> {
-    pub(crate) const fn new(fleet: Arc<Fleet<M>>) -> Self {
-        Self(fleet)
+    pub(crate) const fn new(fleet: Arc<Fleet<M>>, clock: Arc<dyn Clock>) -> Self {
+        Self { fleet, clock }
     }
 
     /// What stands under the name, if the server answers.
     async fn found(&self, name: &[u8]) -> Result<Option<Found>> {
-        match self.0.read(&[name.to_vec()], 0).await?.pop() {
+        match self.fleet.read(&[name.to_vec()], 0).await?.pop() {
             Some(Lookup::Found(found)) => Ok(Some(found)),
             _ => Ok(None),
         }
@@ -47,7 +50,7 @@ impl<M: Medium> Lender<M> {
             .iter()
             .map(|(record, _)| record.name.clone())
             .collect();
-        let found = self.0.read(&names, 0).await?;
+        let found = self.fleet.read(&names, 0).await?;
         let ask = |places: &[usize]| {
             let mut bytes = Vec::new();
             for &at in places {
@@ -67,7 +70,9 @@ impl<M: Medium> Lender<M> {
                 done = answer;
             }
         };
-        self.0.exchange(self.0.parts(&names), ask, answered).await;
+        self.fleet
+            .exchange(self.fleet.parts(&names), ask, answered)
+            .await;
         done
     }
 }
@@ -79,7 +84,10 @@ fn write(bytes: &mut Vec<u8>, (record, change): (&Record, &Change), version: u64
     };
     match change {
         Change::Renew => put(&record.token, LEASE),
-        Change::Alone => put(NOBODY_WAITS, ALONE),
+        Change::Alone(until) => {
+            let text = format!("{NOBODY_WAITS}{}", until.as_millis());
+            put(text.as_bytes(), ALONE);
+        }
         Change::Remove => command::delete_version(bytes, name, version),
     }
 }
@@ -91,9 +99,9 @@ impl<M: Medium> larder_net::Lender for Lender<M> {
     }
 
     async fn give_up(&self, ended: &[Ended]) -> Result<()> {
-        let change = |ended: &Ended| match ended.alone {
-            true => (ended.record.clone(), Change::Alone),
-            false => (ended.record.clone(), Change::Remove),
+        let change = |ended: &Ended| {
+            let change = ended.alone.map_or(Change::Remove, Change::Alone);
+            (ended.record.clone(), change)
         };
         self.change(ended.iter().map(change).collect()).await
     }
@@ -106,6 +114,10 @@ impl<M: Medium> larder_net::Lender for Lender<M> {
             .map(|_| LEASE))
     }
 
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     fn later(&self, at: Instant, work: Work) {
         M::later(at, work);
     }
@@ -114,30 +126,48 @@ impl<M: Medium> larder_net::Lender for Lender<M> {
 /// Asks for the lease that lies under this name.
 pub(crate) async fn lease<M: Medium>(leases: &Leases<Lender<M>>, name: &[u8]) -> Result<Lease> {
     let lender = larder_net::Leases::lender(leases);
-    match leases.known(name).await {
-        Known::Held(held) => return Ok(Lease::Lead(held)),
-        Known::Alone => return Ok(Lease::Alone),
-        Known::Nothing => {}
+    let now = lender.clock.now();
+    let former = leases.former(name);
+    let alone = former.as_ref().and_then(|former| former.alone);
+    if alone.is_some_and(|until| now < until) {
+        return Ok(Lease::Alone);
     }
     let token = token()?;
+    let mut when = When::Absent;
     for _ in 0..ATTEMPTS {
-        let new = (LEASE.as_secs(), When::Absent);
-        if lender.0.store(name, &token, new).await? {
+        let new = (LEASE.as_secs(), when);
+        if lender.fleet.store(name, &token, new).await? {
             let name = name.to_vec();
             return Ok(Lease::Lead(leases.hold(Record { name, token }, true)));
         }
-        match lender.found(name).await? {
-            Some(found) if found.bytes == NOBODY_WAITS => return Ok(Lease::Alone),
-            Some(found) => {
+        let Some(found) = lender.found(name).await? else {
+            // It has just ended.
+            when = When::Absent;
+            continue;
+        };
+        let is_former = former
+            .as_ref()
+            .is_some_and(|former| former.record.token == found.bytes);
+        match alone_until(&found.bytes) {
+            Some(until) if now < until => return Ok(Lease::Alone),
+            // The minute is over, by the clock of the cache; or this process has just given it up.
+            Some(_) => when = When::Version(found.version),
+            None if is_former => when = When::Version(found.version),
+            None => {
                 let (name, token) = (name.to_vec(), found.bytes);
                 return Ok(Lease::Follow(leases.follow(Record { name, token })));
             }
-            // It has just ended.
-            None => {}
         }
     }
     let detail = "a lease was taken and given up again and again while it was being asked for";
     Err(Error::new(ErrorKind::Timeout, detail))
+}
+
+/// Until when nobody is to wait, where the record says so.
+fn alone_until(bytes: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let until = text.strip_prefix(NOBODY_WAITS)?.parse().ok()?;
+    Some(Timestamp::from_millis(until))
 }
 
 /// What no other holder has, not even the child of a fork.

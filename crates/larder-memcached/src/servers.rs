@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::store::{Found, KeyValue, Lease, Lookup};
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Clock, Error, ErrorKind, Result};
 use larder_net::{Client, Leases, Medium, Threads};
 
 use crate::command::{self, When, end};
@@ -24,9 +24,9 @@ pub struct Servers<M: Medium = Threads> {
 }
 
 impl<M: Medium> Servers<M> {
-    pub(crate) fn new(fleet: Fleet<M>) -> Self {
+    pub(crate) fn new(fleet: Fleet<M>, clock: Arc<dyn Clock>) -> Self {
         let fleet = Arc::new(fleet);
-        let leases = Leases::new(Lender::new(Arc::clone(&fleet)));
+        let leases = Leases::new(Lender::new(Arc::clone(&fleet), clock));
         Self { fleet, leases }
     }
 
