@@ -1,7 +1,10 @@
 //! What happens to the directory as a whole.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use larder_core::codec::Unreadable;
 
 /// Something that happened to the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,9 @@ pub enum FileEvent {
     /// A purge found no room on the disk to be recorded in, so that nothing that was stored in this
     /// namespace is valid any more.
     Emptied,
+    /// What was to make room is no entry of this version: the file, and what it is. One that is of
+    /// this crate is gone now, any other is left alone.
+    Unreadable(PathBuf, Unreadable),
 }
 
 impl fmt::Display for FileEvent {
@@ -24,6 +30,7 @@ impl fmt::Display for FileEvent {
             Self::TableRebuilt(entries) => {
                 write!(f, "the table was made anew from {entries} entries")
             }
+            Self::Unreadable(file, what) => write!(f, "{} is {what}", file.display()),
             Self::Emptied => f.write_str("a purge found no room, and everything was forgotten"),
         }
     }

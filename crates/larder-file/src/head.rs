@@ -1,5 +1,6 @@
 //! What stands in front of the envelope in the file of an entry.
 
+use larder_core::codec::Unreadable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::names::Spot;
@@ -36,6 +37,19 @@ pub(crate) enum Look {
     Damaged,
     /// Something of somebody else.
     Foreign,
+}
+
+impl Look {
+    /// What this is to somebody who looks for an entry of his own here.
+    pub(crate) fn unreadable(self) -> Unreadable {
+        match self {
+            // Two namespaces that meet in one digest.
+            Self::Entry(_) => Unreadable::OtherKey,
+            Self::OtherVersion => Unreadable::OtherVersion,
+            Self::Damaged => Unreadable::Damaged,
+            Self::Foreign => Unreadable::Foreign,
+        }
+    }
 }
 
 impl Head {

@@ -23,7 +23,7 @@ use crate::builder::FileBuilder;
 use crate::event::{FileEvent, Watcher};
 use crate::lease::Leases;
 use crate::log::Trouble;
-use crate::names::Names;
+use crate::names::{Names, ROOT, Spot};
 use crate::stats::{Tally, Unreadables};
 use crate::table::{BLOCK, Header};
 use crate::view::{self, Place, View};
@@ -85,6 +85,23 @@ impl<C> Files<C> {
         }))
     }
 
+    /// The file that the entry of exactly this key lies in, if there is one: for people who look.
+    ///
+    /// ```
+    /// use larder_core::{Key, Kind, codec::Safe};
+    /// use larder_file::Files;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let directory = folder.path();
+    /// let store = Files::builder(directory).build(Safe)?;
+    /// let file = store.file_of(&Key::new(Kind::User, "greeting"));
+    /// assert!(file.starts_with(directory.canonicalize().unwrap()));
+    /// # Ok::<(), larder_core::Error>(())
+    /// ```
+    pub fn file_of(&self, key: &Key) -> PathBuf {
+        self.0.file_at(self.0.parts.names.spot(key))
+    }
+
     /// How often reads of this process found something that is no entry for us.
     pub fn unreadables(&self) -> Unreadables {
         self.0.tally.read()
@@ -142,6 +159,12 @@ impl<C> Inner<C> {
         };
         self.view.store(Some(Arc::new(opened?)));
         Ok(())
+    }
+
+    fn file_at(&self, spot: Spot) -> PathBuf {
+        let path = spot.path();
+        let path = String::from_utf8_lossy(path.as_bytes());
+        self.parts.place.directory.join(ROOT).join(&*path)
     }
 
     /// Never with a lock held.

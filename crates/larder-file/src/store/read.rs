@@ -138,11 +138,7 @@ impl<C> Inner<C> {
             Look::Entry(head) if head.namespace == self.parts.names.namespace => {
                 return Ok(Some(Raw { head, bytes }));
             }
-            // Two namespaces that meet in one digest.
-            Look::Entry(_) => Unreadable::OtherKey,
-            Look::OtherVersion => Unreadable::OtherVersion,
-            Look::Damaged => Unreadable::Damaged,
-            Look::Foreign => Unreadable::Foreign,
+            look => look.unreadable(),
         };
         self.tally.unreadable(why);
         Ok(None)

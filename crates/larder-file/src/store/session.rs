@@ -207,7 +207,14 @@ impl<C> Session<'_, C> {
 
     /// Takes out what lies at `spot`, if it is of this crate.
     pub(super) fn drop_file(&mut self, spot: Spot) -> Result<(), Stop> {
-        match self.there(spot)? {
+        let there = self.there(spot)?;
+        if let There::Other(look) = there {
+            let why = look.unreadable();
+            let file = self.inner.file_at(spot);
+            self.inner.tally.unreadable(why);
+            self.events.push(FileEvent::Unreadable(file, why));
+        }
+        match there {
             There::Entry(_) | There::Other(Look::Damaged | Look::OtherVersion) => {
                 match sys::unlink(&self.view.root, spot.path().as_bytes()) {
                     Err(Errno::NOENT) | Ok(()) => {}
