@@ -76,6 +76,8 @@ pub(crate) struct Header {
     /// The pages at which the evictor goes on, and who looks for what has expired.
     pub(crate) hand: u64,
     pub(crate) sweep: u64,
+    /// No entry expires earlier, in milliseconds.
+    pub(crate) due: u64,
     /// Whether a change is under way.
     changing: u64,
 }
@@ -93,7 +95,7 @@ impl Header {
             self.hand,
             self.sweep,
             self.changing,
-            0,
+            self.due,
         ];
         for (place, number) in bytes[8..80].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -118,6 +120,7 @@ impl Header {
             hand: number(6),
             sweep: number(7),
             changing: number(8),
+            due: number(9),
         };
         (whole && header.bits <= 32).then_some(header)
     }
@@ -314,6 +317,11 @@ impl Table {
             blocks,
             hand: 0,
             sweep: 0,
+            due: slots
+                .iter()
+                .map(|slot| slot.keep_until)
+                .min()
+                .unwrap_or(u64::MAX),
             changing: 0,
             ..old
         };
@@ -391,6 +399,7 @@ impl Table {
         page.put(place, &slot);
         self.save(&mut page)?;
         self.header.writes += 1;
+        self.header.due = self.header.due.min(keep_until);
         self.header.blocks += u64::from(slot.blocks);
         match old {
             Some((_, old)) => self.header.blocks -= u64::from(old.blocks),

@@ -14,6 +14,8 @@ const SWEPT: usize = 2;
 /// How many pages one eviction looks through before it takes what has been there longest in one of
 /// them, read or not.
 const VISITED: usize = 8;
+/// The pages of a table that is looked through whole for something expired before anything else goes.
+const SMALL: u64 = 16;
 
 impl<C> Session<'_, C> {
     /// Makes room after a write to `written`.
@@ -24,11 +26,38 @@ impl<C> Session<'_, C> {
         loop {
             let header = self.table()?.header;
             let fits = header.entries <= bounds.entries && header.blocks <= most;
-            if fits || !self.evict(Some(written), now)? {
+            if fits {
+                break;
+            }
+            if !self.evict_expired(written, now)? && !self.evict(Some(written), now)? {
                 break;
             }
         }
         self.grow_table()
+    }
+
+    /// Drops an entry that has expired, wherever it stands in a small table; whether there was one.
+    fn evict_expired(&mut self, written: Spot, now: u64) -> Result<bool, Stop> {
+        let header = self.table()?.header;
+        if header.due > now || 1 << header.bits > SMALL {
+            return Ok(false);
+        }
+        let mut due = u64::MAX;
+        for number in 0..1 << header.bits {
+            let page = self.with_table(|table| table.page(number))?;
+            for (_, slot) in page.slots() {
+                if slot.keep_until <= now && slot.spot != written {
+                    self.drop_file(slot.spot)?;
+                    return Ok(true);
+                }
+                due = due.min(slot.keep_until);
+            }
+        }
+        self.with_table(|table| {
+            table.header.due = due;
+            Ok(())
+        })?;
+        Ok(false)
     }
 
     /// Evicts so many blocks, if there are as many.
