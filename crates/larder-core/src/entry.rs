@@ -101,8 +101,9 @@ impl<V> Entry<V> {
         }
     }
 
-    /// The bytes that this entry takes, roughly: its value, its tags and itself.
-    pub fn weight(&self) -> usize
+    /// The bytes that this entry takes, roughly: its value, its tags and itself. Not called `weight`,
+    /// which is what an [`Arc`](std::sync::Arc) around it has as a [`Value`](crate::Value).
+    pub fn full_weight(&self) -> usize
     where
         V: crate::Value,
     {

@@ -42,7 +42,7 @@ impl Kept {
         (places, stamp): (Places, Stamp),
     ) -> Self {
         Self {
-            weight: entry.weight(),
+            weight: entry.full_weight(),
             entry: Arc::clone(entry) as Arc<dyn Any + Send + Sync>,
             sequence: fence.sequence,
             places,

@@ -158,3 +158,13 @@ fn the_books_are_even_when_everything_has_gone() {
     let size = bench.size();
     assert_eq!((size.entries, size.bytes), (0, 0));
 }
+
+#[test]
+fn a_value_weighs_what_it_holds() {
+    let bench = bench::<String>(100, 1 << 20);
+    for number in 0..3 {
+        let before = bench.size().bytes;
+        assert_eq!(bench.keep(&key(number), "x".repeat(10_000)), Put::Stored);
+        assert!(bench.size().bytes - before > 10_000, "{:?}", bench.size());
+    }
+}

@@ -41,7 +41,7 @@ const OVERHEAD: usize = 120;
 
 impl<V: Value> Slot<V> {
     pub(super) fn new(key: &Key, entry: Arc<Entry<V>>) -> Self {
-        let weight = key.as_bytes().len() + entry.weight() + OVERHEAD;
+        let weight = key.as_bytes().len() + entry.full_weight() + OVERHEAD;
         Self { entry, weight }
     }
 }
