@@ -3,6 +3,7 @@
 mod count;
 mod evict;
 mod lease;
+mod list;
 mod near;
 mod read;
 mod remove;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use larder_core::codec::{Codec, Envelope};
-use larder_core::store::{Lease, Mode, Put, Reading, Removal, Size};
-use larder_core::{Clock, Entry, Key, Meta, Result, Store, Tag, Value};
+use larder_core::store::{Lease, Listed, Mode, Put, Reading, Removal, Size};
+use larder_core::{Clock, Entry, Key, Kind, Meta, Result, Store, Tag, Value};
 
 use crate::builder::SharedBuilder;
 use crate::environment::Room;
@@ -196,6 +197,10 @@ impl<V: Value, C: Codec<V>> Store<V> for Shared<C> {
 
     async fn count(&self, key: &Key, delta: i64, meta: Meta) -> Result<i64> {
         self.0.count::<V>(key, delta, &meta)
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        self.0.list(kind, prefix).map(Some)
     }
 
     /// What all processes and namespaces have in the environment, and what they evicted.

@@ -204,6 +204,7 @@ impl<C> Inner<C> {
     ) -> heed::Result<Option<Raw>> {
         let valid = view.is_valid(state, head, &content)?;
         Ok(valid.then(|| Raw {
+            // With the order of its load: a copy that is written again keeps its place by it.
             fence: Fence {
                 sequence: head.sequence,
                 order: head.order,

@@ -68,6 +68,32 @@ where
     assert_eq!(entry.meta, meta);
 }
 
+/// An entry that was read can be written again with other times, as the engine does it with what
+/// stands in for a load that failed: it keeps its place among the loads, and is not overtaken by
+/// itself.
+pub fn what_was_read_can_be_written_again<V, S, R>(suite: &Suite<V, S, R>)
+where
+    V: Value + PartialEq + fmt::Debug,
+    S: Store<V>,
+    R: Runner,
+{
+    let bench = suite.bench();
+    let (key, now) = (key("spare"), suite.clock().now());
+    bench.load(&key, 1, &[tag("a")]);
+    for pause in [30, 60] {
+        let reading = bench.read(&key, &[tag("a")]);
+        let spare = reading.entry.expect("it was stored");
+        let meta = spare.meta.throttled(now, Duration::from_secs(pause));
+        let fence = Fence {
+            sequence: reading.fence.sequence,
+            ..spare.fence.clone()
+        };
+        assert_eq!(bench.put(&key, 1, meta.clone(), fence), Put::Stored);
+        let entry = bench.read(&key, &[tag("a")]).entry;
+        assert_eq!(entry.expect("it was stored").meta, meta);
+    }
+}
+
 /// An entry is there before `keep_until`; from then on it is absent, or says itself that it has
 /// expired. What has expired is in nobody's way.
 pub fn an_entry_is_kept_until_its_time<V, S, R>(suite: &Suite<V, S, R>)

@@ -174,6 +174,7 @@ macro_rules! store_conformance {
             absence_is_no_value
             what_is_stored_comes_back
             the_times_come_back
+            what_was_read_can_be_written_again
             an_entry_is_kept_until_its_time
             an_entry_without_end_stays
             if_absent_stores_only_where_nothing_is
