@@ -63,6 +63,26 @@
 //! # Ok::<(), larder::Error>(())
 //! ```
 //!
+//! # Elsewhere
+//!
+//! A URL names where entries lie, in a setting for example; [`open`] lists the forms. The codec says
+//! how values become bytes for stores outside the process.
+//!
+//! ```
+//! # #[cfg(all(feature = "shared", feature = "tower", target_os = "linux"))] {
+//! use std::time::Duration;
+//! use larder::tower::{CacheLayer, PageCodec};
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let text = format!("shared://{}?size=64MB", directory.path().join("cache").display());
+//! # let text = text.as_str();
+//! // text is shared:///var/cache/shop?size=64MB, or redis://cache.example/0
+//! let store = larder::open(text)?.namespace("shop_").build_tokio(PageCodec)?;
+//! let pages = CacheLayer::builder(Duration::from_secs(60)).store(store).build()?;
+//! # }
+//! # Ok::<(), larder::Error>(())
+//! ```
+//!
 //! # Features
 //!
 //! | feature | default | what it brings |
@@ -70,6 +90,7 @@
 //! | `memory` | yes | [`Memory`], the store in this process |
 //! | `macros` | yes | [`memoize`](macro@memoize) |
 //! | `tower` | | [`tower`], the layer for axum and other services |
+//! | `shared` | | [`shared`], the store of all processes of one machine; Linux only |
 //! | `redis` | | [`redis`], the store in Redis or Valkey |
 //! | `tokio` | | background refreshes as tasks of tokio; comes with `tower` |
 
@@ -79,6 +100,7 @@
         feature = "macros",
         feature = "memory",
         feature = "redis",
+        feature = "shared",
         feature = "tower"
     )),
     allow(rustdoc::broken_intra_doc_links)
@@ -88,7 +110,6 @@ pub mod background;
 mod load;
 pub mod memo;
 
-pub use larder_core::store;
 #[cfg(feature = "memory")]
 pub use larder_core::store::{Memory, MemoryBuilder};
 pub use larder_core::{
@@ -96,10 +117,14 @@ pub use larder_core::{
     KeyPart, KeyWriter, Kind, Lifetime, Lookup, Meta, Observer, Permit, Policy, Reason, Result,
     Served, Settled, Store, Stored, SystemClock, Tag, Tags, Timestamp, Value,
 };
+pub use larder_core::{codec, store};
 #[cfg(feature = "macros")]
 pub use larder_macros::memoize;
 #[cfg(feature = "redis")]
 pub use larder_redis as redis;
+#[cfg(feature = "shared")]
+pub use larder_shared as shared;
+pub use larder_stores::{StoreBuilder, StoreEvent, StoreUrl, open};
 #[cfg(feature = "tower")]
 pub use larder_tower as tower;
 

@@ -1,0 +1,34 @@
+//! What a store has to tell besides what it answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use larder_core::Key;
+
+/// Something that happened in a store, for people who look after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreEvent<'a> {
+    /// Something that is no entry for us lies under a key: the key, and what it is.
+    Unreadable(&'a Key, &'a str),
+    /// Everything that was stored is gone, for this reason.
+    Replaced(String),
+    /// A value was not stored, for lack of room.
+    Refused(String),
+    /// So many processes had died while they were reading, and are forgotten now.
+    ReadersCleared(usize),
+}
+
+impl fmt::Display for StoreEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(key, what) => write!(f, "what lies under {key} is no entry: {what}"),
+            Self::Replaced(why) => write!(f, "everything that was stored is gone: {why}"),
+            Self::Refused(why) => write!(f, "a value was not stored: {why}"),
+            Self::ReadersCleared(readers) => write!(f, "{readers} dead readers were cleared"),
+        }
+    }
+}
+
+/// Is told what happens, with no lock held.
+pub(crate) type Observer = Arc<dyn Fn(&StoreEvent<'_>) + Send + Sync>;

@@ -1,0 +1,89 @@
+//! What a URL says of each store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use larder_core::Result;
+
+use crate::url::Parts;
+
+/// The schemes that are known.
+pub(crate) const SCHEMES: [&str; 7] = [
+    "memory",
+    "shared",
+    "redis",
+    "rediss",
+    "unix",
+    "redis+unix",
+    "null",
+];
+
+/// The forms that a URL may have, for errors.
+pub(crate) const FORMS: &str = "use one like memory://?size=256MB, \
+    shared:///directory?size=256MB, redis://host:6379/0 or null://";
+
+/// A store and its own settings; what is `None` has the store's default.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Memory {
+        size: Option<usize>,
+        entries: Option<usize>,
+    },
+    Null,
+    Shared {
+        directory: PathBuf,
+        size: Option<u64>,
+        near: Option<usize>,
+    },
+    Redis {
+        url: String,
+        deadline: Option<Duration>,
+    },
+}
+
+impl Place {
+    pub(crate) fn read(parts: &Parts<'_>) -> Result<Self> {
+        match parts.scheme() {
+            "memory" => {
+                parts.without_place()?;
+                parts.check_options(&["size", "entries"])?;
+                Ok(Self::Memory {
+                    size: parts.room("size")?,
+                    entries: parts.count("entries")?,
+                })
+            }
+            "shared" => {
+                let directory = parts.directory()?;
+                parts.check_options(&["size", "near", "compress"])?;
+                Ok(Self::Shared {
+                    directory,
+                    size: parts.size("size")?,
+                    near: parts.room("near")?,
+                })
+            }
+            "null" => {
+                parts.without_place()?;
+                parts.check_options(&[])?;
+                Ok(Self::Null)
+            }
+            _ => {
+                let ours = ["deadline", "compress"];
+                let its = ["db", "username", "user", "password", "pass"];
+                parts.check_options(&[&ours[..], &its].concat())?;
+                Ok(Self::Redis {
+                    url: parts.without(&ours),
+                    deadline: parts.duration("deadline")?,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn store(&self) -> &'static str {
+        match self {
+            Self::Memory { .. } => "memory",
+            Self::Null => "null",
+            Self::Shared { .. } => "shared",
+            Self::Redis { .. } => "redis",
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One URL names a store: what is right opens it, what is wrong is named with the cure.
+
+use larder_core::codec::{Plain, Safe};
+use larder_core::{AnyStore, ErrorKind, Result, Store};
+use larder_stores::{StoreUrl, open};
+
+fn built(url: &str) -> Result<AnyStore<Plain>> {
+    open(url)?.build(Safe)
+}
+
+fn refused(url: &str) -> String {
+    let error = built(url).expect_err(url);
+    assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+    let text = error.to_string();
+    assert!(!text.contains("hunter2"), "{text}");
+    text
+}
+
+#[test]
+fn each_scheme_opens_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("my cache");
+    let shared = format!("shared://{}?size=4MB", directory.display()).replace(' ', "%20");
+    for (url, name, waits) in [
+        ("memory://", "memory", false),
+        ("memory:///?size=1MB&entries=10", "memory", false),
+        (shared.as_str(), "shared", false),
+        ("redis://localhost:1/2?deadline=20ms", "redis", true),
+        ("unix:///run/redis.sock?db=1", "redis", true),
+        ("null://", "null", false),
+    ] {
+        let store = built(url).unwrap();
+        assert_eq!(store.name(), name, "{url}");
+        assert_eq!(store.may_block(), waits, "{url}");
+        assert_eq!(StoreUrl::parse(url).unwrap().store(), name);
+        assert_eq!(
+            open(url)
+                .unwrap()
+                .build_tokio::<Plain, _>(Safe)
+                .unwrap()
+                .name(),
+            name
+        );
+    }
+    assert!(directory.is_dir());
+}
+
+/// URLs, what is wrong with each, and the cure.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "",
+        "is no URL",
+        "use one like memory://?size=256MB, shared:///directory",
+    ),
+    ("/var/cache", "is no URL", "use one like memory://"),
+    ("memory", "is no URL", "use one like memory://"),
+    (
+        "memory:",
+        "has no // behind memory:",
+        "use one like memory://",
+    ),
+    (
+        "http://host",
+        "has the scheme http, which is not known",
+        "use one like",
+    ),
+    (
+        "memmory://",
+        "has the scheme memmory, which is not known",
+        "did you mean memory?",
+    ),
+    (
+        "shard:///var/cache",
+        "has the scheme shard",
+        "did you mean shared?",
+    ),
+    (
+        "rediss://:hunter2@host",
+        "asks for TLS, which this version cannot speak",
+        "use redis://",
+    ),
+    (
+        "memory://?sice=1MB",
+        "has the option sice",
+        "did you mean size?",
+    ),
+    (
+        "memory://?size=1MB&size=2MB",
+        "has the option size more than once",
+        "give it once",
+    ),
+    (
+        "memory://?colour=red",
+        "has the option colour",
+        "it takes size, entries",
+    ),
+    (
+        "memory://?size=1XB",
+        "size=\"1XB\" is no size",
+        "use a number of bytes",
+    ),
+    ("memory://?size=0", "max_bytes is 0", "use"),
+    (
+        "memory://?entries=many",
+        "has entries=\"many\", which is no number",
+        "whole number",
+    ),
+    (
+        "memory://host",
+        "names a place, and the store has none",
+        "use memory://",
+    ),
+    ("memory://:hunter2@", "", ""),
+    ("null://?size=1", "has the option size", "leave it out"),
+    ("null:///var/cache", "names a place", "use null://"),
+    ("shared://", "names no directory", "shared:///path"),
+    ("shared:///", "names no directory", "shared:///path"),
+    (
+        "shared://var/cache",
+        "names the host var, and a directory has none",
+        "three slashes",
+    ),
+    ("shared://:hunter2@/var", "", ""),
+    (
+        "shared://me:hunter2@host/var",
+        "has a user or a password",
+        "leave them out",
+    ),
+    (
+        "shared:///var/cache?size=lots",
+        "size=\"lots\" is no size",
+        "use a number of bytes",
+    ),
+    (
+        "shared:///var/cache?size=1",
+        "size is 1 bytes",
+        "give 1 MiB at least",
+    ),
+    ("shared:///var/cache#x", "has a # in it", "write %23"),
+    (
+        "redis://:hunter2@host/zero",
+        "has the database zero",
+        "use redis://",
+    ),
+    (
+        "redis://:hunter2@host?deadlin=9",
+        "has the option deadlin",
+        "did you mean deadline?",
+    ),
+    (
+        "redis://:hunter2@host?deadline=9",
+        "deadline=\"9\" is no span of time",
+        "90ms",
+    ),
+    (
+        "redis://:hunter2@host?deadline=0s",
+        "deadline is 0",
+        "90 ms",
+    ),
+    (
+        "redis://:hunter2@host?password=hunter2&db=x",
+        "has the database x",
+        "use redis://",
+    ),
+    ("redis://host:70000", "is no URL", "use one like"),
+    ("redis://", "names no host", "use redis://"),
+];
+
+#[test]
+fn what_a_scheme_does_not_know_is_refused_with_the_cure() {
+    for (url, what, cure) in WRONG {
+        let text = refused(url);
+        assert!(text.contains(what), "{url}: {text}");
+        assert!(text.contains(cure), "{url}: {text}");
+    }
+}
+
+#[test]
+fn a_url_is_shown_without_its_credentials() {
+    let url = StoreUrl::parse("redis://me:hunter2@host:1/2?password=hunter2").unwrap();
+    assert_eq!(url.to_string(), "redis://host:1/2");
+    assert_eq!(format!("{url:?}"), "StoreUrl(redis://host:1/2)");
+    assert!(!format!("{:?}", open("redis://:hunter2@host").unwrap()).contains("hunter2"));
+}
