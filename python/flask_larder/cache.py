@@ -47,6 +47,10 @@ def _tell(
         tell(name, key, detail)
 
 
+_OUTAGES = {"store-failed": "the store failed", "store-full": "a value was not stored"}
+"""Events that come in crowds, as the log words them."""
+
+
 class Registry(dict["Cache", Any]):
     """The stores of one application by their caches; tells a cache when its store is exchanged."""
 
@@ -93,7 +97,7 @@ class Cache(Decorating):
         self._log = logging.getLogger(self.dialect.log_name)
         self._warned: set[str] = set()
         self._twins: dict[tuple[str, str], list[object]] = {}
-        self._quiet_until = 0.0
+        self._quiet_until: dict[str, float] = {}
         self._fragments: Fragment | None = None
         # The configuration of the application that was initialised last, with all defaults.
         self._merged: dict[str, Any] | None = None
@@ -330,10 +334,12 @@ class Cache(Decorating):
             # One key tells what is the matter with all of them.
             self._warned.add(detail)
             self._log.warning("%s in the store is %s: it counts as a miss", key, detail)
-        elif name == "store-failed" and time.monotonic() >= self._quiet_until:
+        elif name == "store-replaced":
+            self._log.warning("everything in the store is gone: %s", detail)
+        elif name in _OUTAGES and time.monotonic() >= self._quiet_until.get(name, 0):
             # An outage is one piece of news, however many requests meet it.
-            self._quiet_until = time.monotonic() + 10
-            self._log.warning("the store failed (%d times so far): %s", count, detail)
+            self._quiet_until[name] = time.monotonic() + 10
+            self._log.warning("%s (%d times so far): %s", _OUTAGES[name], count, detail)
 
     # Filling it.
 

@@ -5,8 +5,8 @@
     flask cache delete view//products "product_*"
     flask cache clear --yes
 
-The command runs in a process of its own. A store outside the process (RedisCache) it sees as the
-workers do; of `SimpleCache` each worker has one, and the command says that it cannot see those.
+The command runs in a process of its own. A store outside the process (SharedCache, RedisCache) it sees
+as the workers do; of `SimpleCache` each worker has one, and the command says that it cannot see those.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from .backends import _is_pattern
+from .backends import is_pattern
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -92,7 +92,7 @@ def _look(cache: Cache) -> None:
         raise click.ClickException(
             f"{type(cache.cache).__name__} keeps its entries in the memory of each worker, and this "
             f"process ({os.getpid()}) has a memory of its own, in which nothing is "
-            "(ask cache.stats() within a worker, or use RedisCache)"
+            "(ask cache.stats() within a worker, or use SharedCache or RedisCache)"
         )
 
 
@@ -135,7 +135,7 @@ def _stats(cache: Cache) -> None:
     report = cache.stats()
     keys = None if report["store"] == "memory" else _listed(cache, "")
     click.echo(f"store: {_described(cache)}")
-    if report["store"] == "memory":
+    if report["store"] == "memory" or report.get("entries"):
         click.echo(f"entries: {report['entries']} in {report['bytes']} bytes")
         click.echo(f"evicted: {report['evicted']}")
     elif keys is not None:
@@ -172,9 +172,9 @@ def _delete(cache: Cache, keys: tuple[str, ...]) -> None:
     _look(cache)
     gone: list[str] = []
     for key in keys:
-        if _is_pattern(key) and _engine(cache) is not None:
+        if is_pattern(key) and _engine(cache) is not None:
             gone += sorted(cache.delete_many(key))
-        elif _is_pattern(key):
+        elif is_pattern(key):
             raise click.ClickException(
                 f"{_described(cache)} knows no patterns (name the key {key!r})"
             )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, cast
 
-from . import durations
-from ._native import Packing
+from . import durations, places
+from ._native import Packing, bytes_in
 from .dialect import Dialect
 
 DEFAULTS: dict[str, Any] = {
@@ -31,8 +31,10 @@ DEFAULTS: dict[str, Any] = {
 OWN_DEFAULTS: dict[str, Any] = {
     "CACHE_MAX_BYTES": 256 * 1024 * 1024,
     "CACHE_MAX_VALUE": 8 * 1024 * 1024,
+    "CACHE_NEAR_SIZE": None,
     "CACHE_SECRET": None,
     "CACHE_COMPRESS": None,
+    "CACHE_SIZE": None,
     "CACHE_STATUS_HEADERS": None,
 }
 """Keys that only Larder has."""
@@ -53,6 +55,7 @@ _OTHERS = {
     "CACHE_REDIS_SENTINEL_PASSWORD",
     "CACHE_REDIS_URL",
     "CACHE_UWSGI_NAME",
+    "CACHE_URL",
 }
 
 _KNOWN = DEFAULTS.keys() | OWN_DEFAULTS.keys() | _OTHERS
@@ -71,7 +74,11 @@ _ELSEWHERE = {
 }
 """Stores of Flask-Caching that only the other dialect has under these names, and what to do."""
 
-_OLD_TYPES = {"simple": "SimpleCache", "null": "NullCache", "redis": "RedisCache"}
+_OLD_TYPES = {
+    "simple": "SimpleCache",
+    "null": "NullCache",
+    "redis": "RedisCache",
+}
 
 
 def checked(config: object) -> dict[str, Any] | None:
@@ -94,6 +101,9 @@ def merged(
         for layer in given:
             _refuse_unknown(layer or {})
         _warn_unknown(app_config, dialect)
+        places.complete_url(config, _OLD_TYPES)
+        if config.get("CACHE_SIZE") is not None and config.get("CACHE_MAX_BYTES") is not None:
+            raise ValueError("CACHE_SIZE and CACHE_MAX_BYTES are both set (leave one of them out)")
     if "CACHE_TYPE" not in config:
         config["CACHE_TYPE"] = dialect.default_type
         if dialect.careful:
@@ -242,21 +252,26 @@ def count(config: Mapping[str, Any], name: str) -> int:
 
 
 _MOST = 1 << 62
-_SIZES = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "B": 1}
 
 
 def size(config: Mapping[str, Any], name: str) -> int:
-    """A number of bytes: an int, or text such as "64MB"."""
+    """A number of bytes: an int from 1 upwards, or text such as "64MB"."""
     return bytes_of(config[name], name)
 
 
 def bytes_of(value: object, name: str) -> int:
     """A number of bytes from the value of an option."""
     if isinstance(value, str):
-        text = value.strip().upper()
-        for unit, factor in _SIZES.items():
-            if text.endswith(unit) and text.removesuffix(unit).strip().isdigit():
-                return min(int(text.removesuffix(unit)) * factor or 1, _MOST)
-    elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return min(value, _MOST)
+        found = bytes_in(name, value)
+    else:
+        found = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if found > 0:
+        return min(found, _MOST)
     raise ValueError(f'{name}={value!r} is no size (use a number of bytes, or text such as "64MB")')
+
+
+def bytes_if_any(value: object, name: str) -> int | None:
+    """As `bytes_of`; None stays None, and 0 is 0."""
+    if value is None or (value == 0 and not isinstance(value, bool)):
+        return None if value is None else 0
+    return bytes_of(value, name)

@@ -91,7 +91,7 @@ class Outcomes:
         if engine is not None and engine.size()["store"] == "memory":
             self._cache._log.warning(
                 "SimpleCache in worker process %d is not shared with the other workers: what is "
-                "deleted in one stays in the rest (use RedisCache)",
+                "deleted in one stays in the rest (use SharedCache or RedisCache)",
                 os.getpid(),
             )
 

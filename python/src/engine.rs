@@ -6,7 +6,7 @@ use larder_core::store::{Listed, Memory, Null, Removal};
 use larder_core::{
     AnyStore, Cache, Entry, ErrorKind, Event, Freshness, Kind, Pattern, Store, Tag, Value,
 };
-use larder_redis::Redis;
+use larder_stores::StoreEvent;
 use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,11 +15,10 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::answer::{Answer, Outcome, chain_of, outcome};
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
-use crate::foreign::is_interrupted;
+use crate::events::{tell, tell_of_store};
 use crate::key::{Key, named, text_of};
 use crate::packing::Packing;
 use crate::policy::{Policy, span};
-use crate::redis::listener;
 use crate::stats::FunctionStats;
 use crate::value::PyValue;
 use crate::waiting::{Pending, run};
@@ -103,31 +102,6 @@ impl Engine {
     }
 }
 
-/// Hands an event to Python. Only what a person may want to know of goes there: hits, misses and
-/// stores are counted elsewhere.
-fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
-    let (name, key, detail) = match event {
-        Event::StoreFailed(_) if is_interrupted() => return,
-        Event::StoreFailed(error) => ("store-failed", None, error.to_string()),
-        Event::LoadFailed {
-            key,
-            hidden: true,
-            error,
-        } => ("load-failed", Some(*key), error.to_string()),
-        Event::PurgeOwed { owed, error } => ("purge-owed", None, format!("{owed} so far: {error}")),
-        Event::PurgesPaid(paid) => ("purges-paid", None, paid.to_string()),
-        Event::Fenced(key) => ("fenced", Some(*key), String::new()),
-        Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
-        _ => return,
-    };
-    Python::try_attach(|py| {
-        let key = key.map(|key| key.to_string());
-        if let Err(error) = callback.call1(py, (name, key, detail)) {
-            error.write_unraisable(py, Some(callback.bind(py)));
-        }
-    });
-}
-
 pub(crate) fn keys_of(texts: &Bound<'_, PyTuple>) -> PyResult<Vec<larder_core::Key>> {
     texts.iter().map(|text| named(&text)).collect()
 }
@@ -152,21 +126,22 @@ impl Engine {
         Ok(Self::build(store, max_value, on_event))
     }
 
-    /// Entries in Redis or Valkey. `packing` seals them; `deadline` is how many seconds one operation
-    /// may take. Building it does not connect.
+    /// The store that `url` names. `packing` seals entries; `deadline` is how many seconds one operation
+    /// on a server may take. A server is not asked for yet.
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
     #[pyo3(signature = (url, *, namespace, packing, deadline=None, max_value, on_event=None))]
-    fn redis(
+    fn open(
         py: Python<'_>,
-        url: String,
+        url: &str,
         namespace: String,
         packing: &Packing,
         deadline: Option<f64>,
         max_value: usize,
         on_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let mut builder = Redis::builder(url)
+        let mut builder = larder_stores::open(url)
+            .map_err(raise)?
             .namespace(namespace)
             .packing(packing.0.clone())
             .max_value(max_value)
@@ -174,13 +149,14 @@ impl Engine {
         if let Some(seconds) = deadline {
             builder = builder.deadline(span("deadline", seconds)?);
         }
-        if let Some(callback) = &on_event {
-            builder = builder.on_unreadable(listener(callback.clone_ref(py)));
+        if let Some(callback) = on_event.as_ref().map(|callback| callback.clone_ref(py)) {
+            builder =
+                builder.observer(move |event: &StoreEvent<'_>| tell_of_store(&callback, event));
         }
         let store = builder
             .build(PyCodec::new(packing.0.seals()))
             .map_err(raise)?;
-        Ok(Self::build(AnyStore::new(store), max_value, on_event))
+        Ok(Self::build(store, max_value, on_event))
     }
 
     /// Keeps nothing.

@@ -12,6 +12,7 @@ mod clock;
 mod codec;
 mod context;
 mod engine;
+mod events;
 mod foreign;
 mod function;
 mod hashing;
@@ -22,6 +23,7 @@ mod policy;
 mod query;
 mod redis;
 mod respond;
+mod settings;
 mod signature;
 mod stats;
 mod value;
@@ -54,6 +56,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     clock::register(m)?;
     codec::register(m)?;
     context::register(m)?;
+    settings::register(m)?;
     value::register(m)?;
     view::register(m)?;
     Ok(())

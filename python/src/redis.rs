@@ -12,6 +12,7 @@ use pyo3::types::{PyList, PyTuple};
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
 use crate::engine::{Engine, keys_of, raise};
+use crate::events::listener;
 use crate::key::named;
 use crate::packing::Packing;
 use crate::policy::span;
@@ -96,18 +97,6 @@ impl RedisLink {
         let engine = Engine::build(AnyStore::new(store.clone()), self.max_value, on_event);
         let engine = Py::new(py, engine)?;
         Ok(RedisSpace { store, engine })
-    }
-}
-
-/// Tells Python of keys under which something lies that is no entry of ours.
-pub(crate) fn listener(callback: Py<PyAny>) -> impl Fn(&larder_core::Key, &str) + Send + Sync {
-    move |key, what| {
-        Python::try_attach(|py| {
-            let arguments = ("unreadable", Some(key.to_string()), what);
-            if let Err(error) = callback.call1(py, arguments) {
-                error.write_unraisable(py, Some(callback.bind(py)));
-            }
-        });
     }
 }
 

@@ -125,12 +125,29 @@ def clock() -> Generator[HandClock]:
         yield clock
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "shared"])
 def store(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The configuration of a store: the test is run on each."""
-    if request.param == "memory":
+    return configuration(request.param, request)
+
+
+def configuration(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The configuration of a store by its name, with nothing in it."""
+    if store == "memory":
         return {"CACHE_TYPE": "SimpleCache"}
-    return redis_config(request.getfixturevalue("redis_url"))
+    if store == "redis":
+        return redis_config(request.getfixturevalue("redis_url"))
+    assert store == "shared"
+    directory = request.getfixturevalue("tmp_path") / "cache"
+    return {"CACHE_TYPE": "SharedCache", "CACHE_DIR": str(directory), "CACHE_SIZE": "64MB"}
+
+
+def for_dialect(dialect: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration in which the compat dialect too finds the engine's own store."""
+    name = config["CACHE_TYPE"]
+    if dialect.dialect.careful or name == "SimpleCache":
+        return config
+    return {**config, "CACHE_TYPE": f"flask_larder.backends.{name}"}
 
 
 def redis_config(url: str) -> dict[str, Any]:

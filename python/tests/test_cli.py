@@ -12,7 +12,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import Calls, RedisServer, redis_config
+from conftest import Calls, RedisServer, for_dialect, redis_config
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
@@ -44,7 +44,7 @@ def run(app: Flask) -> Runner:
 @pytest.fixture(params=[Cache, CompatCache], ids=["safe", "compat"])
 def either(app: Flask, store: dict[str, Any], request: pytest.FixtureRequest) -> Cache:
     """A cache of each dialect on each store."""
-    made: Cache = request.param(app, config=store)
+    made: Cache = request.param(app, config=for_dialect(request.param, store))
     return made
 
 

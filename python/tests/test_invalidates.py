@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Calls, RedisServer, redis_config
+from conftest import Calls, RedisServer, for_dialect, redis_config
 from flask import Flask, abort
 from werkzeug.exceptions import NotFound
 
@@ -25,15 +25,8 @@ PATIENCE = 60
 @pytest.fixture(params=[Cache, CompatCache], ids=["safe", "compat"])
 def either(app: Flask, store: dict[str, Any], request: pytest.FixtureRequest) -> Cache:
     """A cache of each dialect on each store."""
-    made: Cache = request.param(app, config=store_of(request.param, store))
+    made: Cache = request.param(app, config=for_dialect(request.param, store))
     return made
-
-
-def store_of(dialect: type[Cache], store: dict[str, Any]) -> dict[str, Any]:
-    """The store's configuration, with the engine's own Redis also in the compat dialect."""
-    if dialect is CompatCache and store["CACHE_TYPE"] == "RedisCache":
-        return {**store, "CACHE_TYPE": "flask_larder.backends.RedisCache"}
-    return store
 
 
 def cached_row(cache: Cache, calls: Calls) -> Callable[[int], int]:

@@ -152,9 +152,9 @@ def test_the_store_as_a_whole(app: Flask, stored: Cache) -> None:
     with app.app_context():
         stored.set("k", "v" * 1000)
         stats = stored.stats()
-    assert stats["store"] in ("memory", "redis")
     assert stats["process"] == os.getpid()
-    if stats["store"] == "memory":
+    assert stats["store"] in ("memory", "shared", "redis")
+    if stats["store"] != "redis":
         assert stats["entries"] == 1
         assert stats["bytes"] >= 1000
 

@@ -67,7 +67,7 @@ def test_a_cache_that_was_used_works_in_every_child(
         assert found[1] == found[4]
     with app.app_context():
         assert price("a") == ["a", 1]
-        shared = stored.stats()["store"] == "redis"
+        shared = stored.stats()["store"] != "memory"
         assert stored.get("child") == (1 if shared else None)
 
 

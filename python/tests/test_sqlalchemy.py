@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from conftest import Calls, RedisServer, redis_config
+from conftest import Calls, RedisServer, for_dialect, redis_config
 from flask import Flask
 from sqlalchemy import (
     Engine,
@@ -661,9 +661,7 @@ def test_each_thread_has_a_session_of_its_own(
 def test_t8_1_what_was_read_before_the_commit_is_not_stored_after_it(
     app: Flask, store: dict[str, Any], database: Engine, dialect: type[Cache]
 ) -> None:
-    if dialect is CompatCache and store["CACHE_TYPE"] == "RedisCache":
-        store = {**store, "CACHE_TYPE": "flask_larder.backends.RedisCache"}
-    cache = dialect(app, config=store)
+    cache = dialect(app, config=for_dialect(dialect, store))
     sessions = sessionmaker(database)
     Invalidations(cache, sessions).track(Base)
     read, go_on = threading.Event(), threading.Event()

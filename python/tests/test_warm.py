@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Calls, text_of
+from conftest import Calls, for_dialect, text_of
 from flask import Blueprint, Flask, Response, abort, g, redirect, request, session
 from flask.views import MethodView
 from werkzeug.datastructures import MultiDict
@@ -26,9 +26,7 @@ PATIENCE = 60
 @pytest.fixture(params=[Cache, CompatCache], ids=["safe", "compat"])
 def either(app: Flask, store: dict[str, Any], request: pytest.FixtureRequest) -> Cache:
     """A cache of each dialect on each store."""
-    if request.param is CompatCache and store["CACHE_TYPE"] == "RedisCache":
-        store = {**store, "CACHE_TYPE": "flask_larder.backends.RedisCache"}
-    made: Cache = request.param(app, config=store)
+    made: Cache = request.param(app, config=for_dialect(request.param, store))
     return made
 
 

@@ -1,8 +1,2 @@
-//! The store among real processes: killed, out of room, on damaged and foreign files.
-
+//! The store among real processes.
 #![cfg(unix)]
-
-mod kills;
-mod pair;
-mod processes;
-mod support;

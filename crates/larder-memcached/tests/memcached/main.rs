@@ -3,7 +3,6 @@
 mod conformance;
 mod faults;
 mod processes;
-mod scenarios;
 mod server;
 mod servers;
 mod settings;

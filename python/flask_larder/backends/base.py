@@ -1,23 +1,20 @@
-"""Stores, as `CACHE_TYPE` names them: cachelib's interface over the engine."""
+"""What every store of the safe dialect has: cachelib's interface over the engine."""
 
 from __future__ import annotations
 
 import logging
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from . import durations
-from ._native import Engine, Policy
+from .. import durations
+from .._native import Engine, Policy
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from .config import Secret
-
-__all__ = ["Backend", "NullCache", "RedisCache", "SimpleCache"]
+__all__ = ["Backend", "is_pattern", "watch_forks"]
 
 _log = logging.getLogger("flask_larder")
 
@@ -126,12 +123,12 @@ class Backend:
         A key that was not there is gone too, as Flask-Caching has it; of a pattern the answer has the
         keys that were.
         """
-        plain = [key for key in keys if not _is_pattern(key)]
+        plain = [key for key in keys if not is_pattern(key)]
         gone: list[Any] = list(plain)
         if plain:
             self.engine.remove(*plain)
         for pattern in keys:
-            if _is_pattern(pattern):
+            if is_pattern(pattern):
                 gone += self.engine.remove_pattern(pattern)
         return gone
 
@@ -181,164 +178,5 @@ def _forget_loads() -> None:
 os.register_at_fork(after_in_child=_forget_loads)
 
 
-def _is_pattern(key: Any) -> bool:
+def is_pattern(key: Any) -> bool:
     return isinstance(key, str) and any(sign in key for sign in _WILD)
-
-
-def _refuse_options(name: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
-    for option in options:
-        if option not in known:
-            raise ValueError(
-                f"CACHE_OPTIONS has {option!r}, which {name} does not know "
-                f"(it knows {', '.join(known)})"
-            )
-
-
-class SimpleCache(Backend):
-    """Entries in the memory of each process, bounded by number and by bytes."""
-
-    def __init__(
-        self,
-        threshold: int = 500,
-        default_timeout: object = 300,
-        ignore_delete_many_errors: bool = False,
-        *,
-        max_bytes: int = 256 * 1024 * 1024,
-        max_value: int = 8 * 1024 * 1024,
-        on_event: Any = None,
-    ) -> None:
-        engine = Engine.memory(
-            max_entries=threshold, max_bytes=max_bytes, max_value=max_value, on_event=on_event
-        )
-        super().__init__(engine, default_timeout, ignore_delete_many_errors)
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> Backend:
-        """Builds the store from CACHE_THRESHOLD, CACHE_MAX_BYTES and CACHE_MAX_VALUE."""
-        from . import config as settings
-
-        _refuse_options("SimpleCache", config["CACHE_OPTIONS"] or {}, ("threshold", "max_bytes"))
-        given = {
-            "threshold": settings.count(config, "CACHE_THRESHOLD"),
-            "max_bytes": settings.size(config, "CACHE_MAX_BYTES"),
-            "max_value": settings.size(config, "CACHE_MAX_VALUE"),
-        }
-        return cls(*args, **{**kwargs, **given, **(config["CACHE_OPTIONS"] or {})})
-
-
-class RedisCache(Backend):
-    """Entries in Redis or Valkey, shared by every process and machine that uses the same prefix.
-
-    The server may be away: operations then fail within `deadline` seconds, and at once while it stays
-    away. Building the cache does not connect.
-    """
-
-    def __init__(
-        self,
-        host: str = "localhost",
-        port: int = 6379,
-        password: str | None = None,
-        db: int = 0,
-        default_timeout: object = 300,
-        key_prefix: str | Callable[[], str] | None = None,
-        ignore_delete_many_errors: bool = False,
-        *,
-        url: str | None = None,
-        username: str | None = None,
-        secret: Secret = None,
-        compress: object = None,
-        deadline: object = None,
-        max_value: int = 8 * 1024 * 1024,
-        on_event: Any = None,
-    ) -> None:
-        from . import config as settings
-
-        if url is None:
-            url = _redis_url(host, port, db, username, password)
-        prefix = key_prefix() if callable(key_prefix) else key_prefix
-        _check_prefix(prefix)
-        engine = Engine.redis(
-            url,
-            namespace=prefix or "flask_cache_",
-            packing=settings.packed(secret, compress),
-            deadline=None if deadline is None else durations.span(deadline, "deadline"),
-            max_value=max_value,
-            on_event=on_event,
-        )
-        self.key_prefix = key_prefix
-        super().__init__(engine, default_timeout, ignore_delete_many_errors)
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> Backend:
-        """Builds the store from CACHE_REDIS_URL, or host, port, password and db."""
-        from . import config as settings
-
-        options = dict(config["CACHE_OPTIONS"] or {})
-        _refuse_options("RedisCache", options, ("username", "socket_timeout", "deadline"))
-        # What Flask-Caching hands to its client as the time for each read is here the time for all.
-        if "socket_timeout" in options:
-            options.setdefault("deadline", options.pop("socket_timeout"))
-        given = {
-            "host": config.get("CACHE_REDIS_HOST", "localhost"),
-            "port": config.get("CACHE_REDIS_PORT", 6379),
-            "password": config.get("CACHE_REDIS_PASSWORD"),
-            "db": config.get("CACHE_REDIS_DB", 0),
-            "url": settings.redis_url(config),
-            "key_prefix": settings.key_prefix(config),
-            "secret": config["CACHE_SECRET"],
-            "compress": config["CACHE_COMPRESS"],
-            "max_value": settings.size(config, "CACHE_MAX_VALUE"),
-        }
-        return cls(*args, **{**kwargs, **given, **options})
-
-
-def _check_prefix(prefix: object) -> None:
-    if prefix is not None and not isinstance(prefix, str):
-        kind = type(prefix).__name__
-        raise ValueError(f"key prefix {prefix!r} is {kind} (use a text)")
-    if prefix is not None and any("\ud800" <= sign <= "\udfff" for sign in prefix):
-        raise ValueError(f"key prefix {prefix!r} has a lone surrogate, which Redis cannot hold")
-
-
-def _redis_url(host: object, port: object, db: object, user: str | None, key: object) -> str:
-    if not isinstance(host, str):
-        kind = type(host).__name__
-        raise ValueError(
-            f"CACHE_REDIS_HOST is {kind} (use a host name here; flask_larder.compat takes a client)"
-        )
-    access = f"{quote(user or '', safe='')}:{quote(str(key), safe='')}@" if key else ""
-    return f"redis://{access}{host}:{port}/{db}"
-
-
-class NullCache(Backend):
-    """Keeps nothing."""
-
-    def __init__(self, default_timeout: object = 300, **_ignored: Any) -> None:
-        super().__init__(Engine.null(), default_timeout)
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> Backend:
-        """Builds the store; it has no options."""
-        return cls(config["CACHE_DEFAULT_TIMEOUT"])
-
-    def has(self, key: Any) -> bool:
-        """False."""
-        return False
-
-    def delete(self, key: Any) -> bool:
-        """True, as Flask-Caching has it."""
-        return True
-
-
-BACKENDS: dict[str, type[Backend]] = {
-    "SimpleCache": SimpleCache,
-    "RedisCache": RedisCache,
-    "NullCache": NullCache,
-}
-"""The stores by the names that CACHE_TYPE knows them by."""

@@ -1,0 +1,27 @@
+"""Stores, as `CACHE_TYPE` names them."""
+
+from __future__ import annotations
+
+from .base import Backend, is_pattern, watch_forks
+from .memory import NullCache, SimpleCache
+from .redis import RedisCache
+from .shared import SharedCache
+
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "NullCache",
+    "RedisCache",
+    "SharedCache",
+    "SimpleCache",
+    "is_pattern",
+    "watch_forks",
+]
+
+BACKENDS: dict[str, type[Backend]] = {
+    "SimpleCache": SimpleCache,
+    "SharedCache": SharedCache,
+    "RedisCache": RedisCache,
+    "NullCache": NullCache,
+}
+"""The stores by the names that CACHE_TYPE knows them by."""

@@ -1,0 +1,78 @@
+"""Where a store is: CACHE_URL, and the options that say it one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from ._native import store_of
+
+__all__ = ["complete_url", "directory_url"]
+
+TYPES = {
+    "memory": "SimpleCache",
+    "shared": "SharedCache",
+    "redis": "RedisCache",
+    "null": "NullCache",
+}
+"""What CACHE_TYPE calls the stores that a URL can name."""
+
+_BESIDE = (
+    "CACHE_DIR",
+    "CACHE_MAX_BYTES",
+    "CACHE_MEMCACHED_SERVERS",
+    "CACHE_NEAR_SIZE",
+    "CACHE_REDIS_HOST",
+    "CACHE_REDIS_URL",
+    "CACHE_SIZE",
+    "CACHE_THRESHOLD",
+)
+"""Options that say what a URL says itself."""
+
+
+def complete_url(config: dict[str, Any], types: Mapping[str, str]) -> None:
+    """Sets CACHE_TYPE to the store that CACHE_URL names; `types` are older names of stores.
+
+    Raises a ValueError for a URL that names none, and where another option says something else.
+    """
+    url = config.get("CACHE_URL")
+    if not url:
+        # As with a variable of the environment that is not set.
+        config["CACHE_URL"] = None
+        return
+    if not isinstance(url, str):
+        raise ValueError(f"CACHE_URL is {type(url).__name__} (use a text, memory:// for example)")
+    try:
+        name = TYPES[store_of(url)]
+    except ValueError as error:
+        raise ValueError(f"CACHE_URL: {error}") from None
+    given = config.get("CACHE_TYPE", name)
+    if types.get(given, given) != name:
+        raise ValueError(
+            f"CACHE_URL names a {name} and CACHE_TYPE={given!r} another store (leave one of them out)"
+        )
+    for option in _BESIDE:
+        if config.get(option) is not None:
+            raise ValueError(
+                f"{option} is set beside CACHE_URL, which says all of that (leave it out, or write "
+                "it into the URL)"
+            )
+    config["CACHE_TYPE"] = name
+
+
+def directory_url(store: str, directory: object, options: Mapping[str, int | None]) -> str:
+    """The URL of a store in CACHE_DIR; a ValueError for what is no directory to rely on."""
+    if directory is None or directory == "":
+        raise ValueError("CACHE_DIR is not set (give the store a directory of its own)")
+    if not isinstance(directory, str | os.PathLike):
+        raise ValueError(f"CACHE_DIR is {type(directory).__name__} (use the path of a directory)")
+    path = os.fsdecode(cast("str | os.PathLike[str]", directory))
+    if not os.path.isabs(path):
+        raise ValueError(
+            f"CACHE_DIR={path!r} is relative, so that it depends on where a process was started "
+            f"(use {os.path.abspath(path)!r}, if that is meant)"
+        )
+    asked = urlencode({name: value for name, value in options.items() if value is not None})
+    return f"{store}://{quote(os.fsencode(path))}{'?' if asked else ''}{asked}"

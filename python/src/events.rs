@@ -1,0 +1,55 @@
+//! What the engine and its stores tell Python.
+
+use larder_core::{Event, Key};
+use larder_stores::StoreEvent;
+use pyo3::prelude::*;
+
+use crate::foreign::is_interrupted;
+
+/// Hands an event of the engine to Python. Only what a person may want to know of goes there: hits,
+/// misses and stores are counted elsewhere.
+pub(crate) fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
+    let (name, key, detail) = match event {
+        Event::StoreFailed(_) if is_interrupted() => return,
+        Event::StoreFailed(error) => ("store-failed", None, error.to_string()),
+        Event::LoadFailed {
+            key,
+            hidden: true,
+            error,
+        } => ("load-failed", Some(*key), error.to_string()),
+        Event::PurgeOwed { owed, error } => ("purge-owed", None, format!("{owed} so far: {error}")),
+        Event::PurgesPaid(paid) => ("purges-paid", None, paid.to_string()),
+        Event::Fenced(key) => ("fenced", Some(*key), String::new()),
+        Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
+        _ => return,
+    };
+    call(callback, name, key, &detail);
+}
+
+/// Hands an event of a store to Python.
+pub(crate) fn tell_of_store(callback: &Py<PyAny>, event: &StoreEvent<'_>) {
+    match event {
+        StoreEvent::Unreadable(key, what) => call(callback, "unreadable", Some(*key), what),
+        StoreEvent::Replaced(why) => call(callback, "store-replaced", None, why),
+        StoreEvent::Refused(why) => call(callback, "store-full", None, why),
+        StoreEvent::ReadersCleared(count) => {
+            call(callback, "readers-cleared", None, &count.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Who is told of entries that cannot be read.
+pub(crate) fn listener(callback: Py<PyAny>) -> impl Fn(&Key, &str) + Send + Sync {
+    move |key, what| call(&callback, "unreadable", Some(key), what)
+}
+
+fn call(callback: &Py<PyAny>, name: &str, key: Option<&Key>, detail: &str) {
+    // An interpreter that is shutting down has nobody left to tell.
+    Python::try_attach(|py| {
+        let key = key.map(ToString::to_string);
+        if let Err(error) = callback.call1(py, (name, key, detail)) {
+            error.write_unraisable(py, Some(callback.bind(py)));
+        }
+    });
+}
