@@ -14,7 +14,7 @@ MATRIX = "docs/behaviour.toml"
 FACES = ("python-sync", "python-async", "rust")
 STORES = ("memory", "redis")
 # Of the test kit: each makes a test of every scenario in its list, on the store it is given.
-MACROS = ("scenarios", "process_scenarios")
+MACROS = ("scenarios", "process_scenarios", "minute_scenarios")
 # How many scenarios each group has: one that vanishes from the matrix is noticed.
 GROUPS = {1: 9, 2: 10, 3: 9, 4: 11, 5: 10, 6: 14, 7: 11, 8: 9}
 SCENARIOS = [f"T{group}.{n}" for group, count in GROUPS.items() for n in range(1, count + 1)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use larder_core::codec::Envelope;
+use larder_core::codec::{Envelope, Packing};
 use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
 
 use crate::event::{FileEvent, Watcher};
@@ -21,7 +21,7 @@ pub struct FileBuilder {
     size: u64,
     mode: u32,
     namespace: Vec<u8>,
-    secret: Option<Vec<u8>>,
+    packing: Packing,
     max_value: usize,
     clock: Option<Arc<dyn Clock>>,
     blocks: Option<bool>,
@@ -61,7 +61,7 @@ impl FileBuilder {
             size: Self::SIZE,
             mode: Self::MODE,
             namespace: Self::NAMESPACE.into(),
-            secret: None,
+            packing: Packing::new(),
             max_value: Self::MAX_VALUE,
             clock: None,
             blocks: None,
@@ -102,10 +102,19 @@ impl FileBuilder {
         self
     }
 
-    /// The secret by which entries are sealed. Default: none, and entries have a checksum.
+    /// The secret by which entries are sealed, or none; [`packing`](Self::packing) takes several.
+    /// Default: none, and entries have a checksum.
     #[must_use]
     pub fn secret(mut self, secret: Option<&[u8]>) -> Self {
-        self.secret = secret.map(<[u8]>::to_vec);
+        self.packing = self.packing.secrets(secret);
+        self
+    }
+
+    /// How entries are packed: under which secrets they are sealed, older ones included, and from which
+    /// size on they are compressed. Default: no secret, and nothing is compressed.
+    #[must_use]
+    pub fn packing(mut self, packing: impl Into<Packing>) -> Self {
+        self.packing = packing.into();
         self
     }
 
@@ -148,7 +157,7 @@ impl FileBuilder {
     /// is of another user, a symbolic link, no directory, or open to everybody.
     pub fn build<C>(self, codec: C) -> Result<Files<C>> {
         self.check()?;
-        let envelope = Envelope::new(&self.namespace, self.secret.as_deref())?;
+        let envelope = Envelope::new(&self.namespace, self.packing.largest(self.max_value))?;
         let directory = place::prepare(&self.directory)?;
         let remote = place::is_remote(&directory);
         let names = Names::new(&self.namespace);

@@ -20,8 +20,8 @@ pub(crate) struct Head {
     pub(crate) sequence: u64,
     /// From when on it is worth nothing, in milliseconds since the Unix epoch.
     pub(crate) keep_until: u64,
-    /// Who loaded it, and the order of that load among those of the same process.
-    pub(crate) process: u64,
+    /// The start of the machine in which it was loaded, and the order of that load in it.
+    pub(crate) boot: u64,
     pub(crate) order: u64,
     /// Random: tells this entry from another one under the same key.
     pub(crate) stamp: u64,
@@ -66,7 +66,7 @@ impl Head {
             self.generation,
             self.sequence,
             self.keep_until,
-            self.process,
+            self.boot,
             self.order,
             self.stamp,
         ];
@@ -102,7 +102,7 @@ impl Head {
             generation: number(2),
             sequence: number(3),
             keep_until: number(4),
-            process: number(5),
+            boot: number(5),
             order: number(6),
             stamp: number(7),
         })
@@ -129,7 +129,7 @@ mod tests {
             generation: 2,
             sequence: 3,
             keep_until: 4,
-            process: 5,
+            boot: 5,
             order: 6,
             stamp: 7,
         };

@@ -33,6 +33,7 @@
 //! | `purges-<namespace>` | the purges of a namespace, in one sequence |
 //! | `table`, `marks` | what lies where, and what was read lately: for making room |
 //! | `temp/` | files that are being written |
+//! | `leases/`, `declined` | who loads which key, and whose answers are for one user each |
 //! | `lock` | held by whoever changes something |
 //!
 //! An entry is written apart and put in its place when it is whole. Files that are no entries of ours,
@@ -60,13 +61,15 @@
 //!
 //! # Forks
 //!
-//! A store that was used before a fork works in the child.
+//! A store that was used before a fork works in the child. A child that never uses it keeps the leads
+//! that its parent had at the fork alive, should the parent be killed while it holds one.
 
 #![cfg(unix)]
 
 mod builder;
 mod event;
 mod head;
+mod lease;
 mod lock;
 mod log;
 mod marks;

@@ -9,8 +9,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::OFlags;
-
 use crate::names::{MARKS, Spot};
 use crate::sys;
 use crate::view::coarse;
@@ -31,13 +29,8 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn open(root: impl AsFd) -> Self {
-        let file = sys::file(root, MARKS.as_bytes(), OFlags::RDWR | OFlags::CREATE).ok();
-        let long = |file: &File| {
-            let length = file.metadata().map_or(0, |about| about.len());
-            length == 1 << BITS || file.set_len(1 << BITS).is_ok()
-        };
         Self {
-            file: file.filter(long),
+            file: sys::sized_file(root, MARKS, 1 << BITS),
             looked: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
         }
     }

@@ -14,6 +14,7 @@ pub(crate) const LEASES: &str = "leases";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const TABLE: &str = "table";
 pub(crate) const MARKS: &str = "marks";
+pub(crate) const DECLINED: &str = "declined";
 
 /// The place of an entry. Base and variant are digests made under the namespace; the variant of a
 /// base key is zero. Entries have their whole key in them, so that two keys of one digest are told

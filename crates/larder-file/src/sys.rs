@@ -126,6 +126,15 @@ pub(crate) fn file(at: impl AsFd, path: &[u8], flags: OFlags) -> Result<File, Er
     open(at, path, flags).map(File::from)
 }
 
+/// A file of so many bytes, to be read and written at any place; `None` where there is none and none
+/// can be made.
+pub(crate) fn sized_file(at: impl AsFd, name: &str, length: u64) -> Option<File> {
+    let file = file(at, name.as_bytes(), OFlags::RDWR | OFlags::CREATE).ok()?;
+    let there = file.metadata().ok()?.len();
+    let long = there == length || file.set_len(length).is_ok();
+    long.then_some(file)
+}
+
 /// Whether the error says that there is no room, or no more for this user.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
@@ -150,6 +159,20 @@ pub(crate) fn stamp() -> u64 {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     xxh3_64_with_seed(&number.to_le_bytes(), this_process())
+}
+
+/// Names the start of this machine, within which loads can be put in order; where the system does not
+/// say, this process, within which they can be too.
+pub(crate) fn this_boot() -> u64 {
+    static BOOT: OnceLock<u64> = OnceLock::new();
+    let boot = BOOT.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        text.map_or(0, |text| xxh3_64_with_seed(text.as_bytes(), 0))
+    });
+    match *boot {
+        0 => this_process(),
+        boot => boot,
+    }
 }
 
 /// Names this process among all that ever used a directory. A child of a fork has another number.

@@ -13,12 +13,15 @@ use rustix::io::Errno;
 use crate::lock::Lock;
 use crate::log::{Log, Trouble};
 use crate::marks::Marks;
-use crate::names::{LOCK, ROOT};
+use crate::names::{DECLINED, LOCK, ROOT};
 use crate::temp::{self, Temp};
-use crate::{place, sys};
+use crate::{lease, place, sys};
 
 /// How often, in milliseconds, somebody looks whether the directory is still the one at its path.
 const LOOK: u64 = 100;
+
+/// How many bytes there are for keys that were declined.
+pub(crate) const DECLINED_LENGTH: u64 = 8 << 16;
 
 /// Where a store keeps its things.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct View {
     pub(crate) root: Arc<OwnedFd>,
     pub(crate) log: Log,
     pub(crate) marks: Marks,
+    /// Which keys were declined lately; nobody knows where there is none.
+    pub(crate) declined: Option<File>,
     looked_at: AtomicU64,
 }
 
@@ -62,8 +67,10 @@ impl View {
         };
         // What cannot be collected now can be later.
         let _ = temp::collect(&root);
+        lease::collect(&root);
         Ok(Self {
             marks: Marks::open(&root),
+            declined: sys::sized_file(&root, DECLINED, DECLINED_LENGTH),
             root,
             log,
             looked_at: AtomicU64::new(coarse()),

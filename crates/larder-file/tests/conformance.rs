@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larder_core::Clock;
-use larder_core::codec::{Plain, Safe};
+use larder_core::codec::{Packing, Plain, Safe};
 use larder_file::Files;
 use larder_testkit::conformance::Suite;
 
@@ -18,7 +18,8 @@ fn stores() -> impl Fn(Arc<dyn Clock>) -> Files<Safe> {
         let namespace = format!("{}_", number.fetch_add(1, Ordering::Relaxed));
         Files::builder(directory.path().join("cache"))
             .namespace(namespace)
-            .secret(Some(b"secret"))
+            // Sealed, and compressed where that saves anything.
+            .packing(Packing::new().secrets(["secret"]).compress(0))
             .clock(clock)
             .build(Safe)
             .expect("the settings are right")
@@ -32,6 +33,14 @@ mod values {
         Suite::new(stores(), |number| Plain::text(format!("value {number}")))
             .sized(|bytes| Plain::text("x".repeat(bytes)))
     );
+}
+
+mod leases {
+    use super::{Plain, Suite, stores};
+
+    larder_testkit::lease_conformance!(Suite::new(stores(), |number| Plain::text(format!(
+        "value {number}"
+    ))));
 }
 
 mod counters {

@@ -12,6 +12,7 @@ use larder_net::{BreakerTimes, Client, Greeting, Medium, Place, Target, Threads}
 use crate::Memcached;
 use crate::address::{Addresses, Login};
 use crate::command::{NOTHING_ELSE, log_in};
+use crate::fleet::Fleet;
 use crate::reply::{is_nothing_else, is_welcome};
 use crate::ring::Ring;
 use crate::servers::Servers;
@@ -218,7 +219,8 @@ impl MemcachedBuilder {
         let ring = Ring::new(&members);
         let clients = places.into_iter().map(client).collect();
         let most = self.max_value.max(READ).saturating_add(AROUND);
-        Ok(Servers::new(clients, ring, self.deadline, most))
+        let fleet = Fleet::new(clients, ring, self.deadline, most);
+        Ok(Servers::new(fleet, Arc::clone(clock)))
     }
 
     /// The places of the servers, their weights, and how to log in.

@@ -39,12 +39,29 @@ pub(crate) fn delete(line: &mut Vec<u8>, name: &[u8]) {
     line.extend_from_slice(b" q\r\n");
 }
 
-/// Stores bytes.
-pub(crate) fn store(name: &[u8], bytes: &[u8], life: Option<Duration>, when: When) -> Vec<u8> {
+/// Deletes a name where exactly the bytes of this version are, without an answer.
+pub(crate) fn delete_version(line: &mut Vec<u8>, name: &[u8], version: u64) {
+    line.extend_from_slice(b"md ");
+    line.extend_from_slice(name);
+    line.extend_from_slice(format!(" C{version} q\r\n").as_bytes());
+}
+
+/// Stores bytes in place of those of this version, without an answer.
+pub(crate) fn replace_version(line: &mut Vec<u8>, name: &[u8], bytes: &[u8], ends: (u64, u64)) {
+    let (version, end) = ends;
+    line.extend_from_slice(b"ms ");
+    line.extend_from_slice(name);
+    line.extend_from_slice(format!(" {} T{end} C{version} q\r\n", bytes.len()).as_bytes());
+    line.extend_from_slice(bytes);
+    line.extend_from_slice(b"\r\n");
+}
+
+/// Stores bytes that end then, as [`end`] has it.
+pub(crate) fn store(name: &[u8], bytes: &[u8], (end, when): (u64, When)) -> Vec<u8> {
     let mut line = Vec::with_capacity(name.len() + bytes.len() + 64);
     line.extend_from_slice(b"ms ");
     line.extend_from_slice(name);
-    line.extend_from_slice(format!(" {} T{}", bytes.len(), end(life)).as_bytes());
+    line.extend_from_slice(format!(" {} T{end}", bytes.len()).as_bytes());
     match when {
         When::Always => {}
         When::Absent => line.extend_from_slice(b" ME"),
@@ -63,7 +80,7 @@ pub(crate) fn log_in(login: &Login) -> Vec<u8> {
 }
 
 /// The end of a life as the server takes it; 0 is none.
-fn end(life: Option<Duration>) -> u64 {
+pub(crate) fn end(life: Option<Duration>) -> u64 {
     let Some(life) = life else { return 0 };
     // The server counts whole seconds from some moment within the current one. What it keeps longer
     // does no harm.
@@ -97,8 +114,7 @@ mod tests {
 
     #[test]
     fn storing_says_when() {
-        let life = Some(Duration::from_secs(8));
-        let line = |when| store(b"name", b"a\r\nb", life, when);
+        let line = |when| store(b"name", b"a\r\nb", (10, when));
         assert_eq!(line(When::Always), b"ms name 4 T10\r\na\r\nb\r\n");
         assert_eq!(line(When::Absent), b"ms name 4 T10 ME\r\na\r\nb\r\n");
         assert_eq!(line(When::Version(7)), b"ms name 4 T10 C7\r\na\r\nb\r\n");

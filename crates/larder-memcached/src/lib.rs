@@ -42,6 +42,12 @@
 //! on the version that was read. The server's own arithmetic knows neither negative numbers nor the
 //! generations that a counter has to be compared with.
 //!
+//! # One load for all processes
+//!
+//! A lease is a record with a token, added where none is, renewed while the load runs, and deleted when
+//! it is over; the record of a process that died goes away by itself within ten seconds. Memcached tells
+//! nobody, so those who wait for a lease look for it, 5 to 50 ms apart.
+//!
 //! # What is said to the server
 //!
 //! Names are digests of 40 hexadecimal digits, so nothing that people wrote is ever part of a line.
@@ -53,6 +59,8 @@
 mod address;
 mod builder;
 mod command;
+mod fleet;
+mod lender;
 mod reply;
 mod ring;
 mod servers;

@@ -10,8 +10,8 @@ use larder_net::{Progress, Reader};
 
 /// A line that is longer than this is none of the server's.
 const LINE: usize = 2048;
-/// More bytes than this are no answer to deletions.
-const DELETIONS: usize = 1 << 16;
+/// More bytes than this are no answer to what was to be done without one.
+const QUIET: usize = 1 << 16;
 
 /// How many bytes a server may answer with, beyond which it is mistrusted.
 #[derive(Clone, Copy, Debug)]
@@ -82,12 +82,13 @@ pub(crate) fn is_welcome(bytes: &[u8]) -> io::Result<bool> {
         .map_err(|error| io::Error::new(ErrorKind::PermissionDenied, error.to_string()))
 }
 
-/// Where the answers to deletions end, which begin at `from`; `None` where something is missing. A
-/// server may say of each that there was nothing, though it was asked to be quiet.
-fn end_of_deletions(bytes: &[u8], from: &mut usize) -> io::Result<Option<()>> {
+/// Where the answers to what was to be done without answers end, which begin at `from`; `None` where
+/// something is missing. A server may say of each that there was nothing, and says of each that was
+/// not to be done as things are.
+fn end_of_quiet(bytes: &[u8], from: &mut usize) -> io::Result<Option<()>> {
     while let Some((line, next)) = line(bytes, *from)? {
         match line {
-            b"NF" | b"HD" => *from = next,
+            b"NF" | b"HD" | b"NS" | b"EX" => *from = next,
             b"MN" if next == bytes.len() => return Ok(Some(())),
             b"MN" => return Err(garbled("more answers than questions")),
             other => return Err(unexpected(other)),
@@ -96,21 +97,21 @@ fn end_of_deletions(bytes: &[u8], from: &mut usize) -> io::Result<Option<()>> {
     Ok(None)
 }
 
-/// The answer to deletions.
+/// The answer to what was to be done without answers.
 #[derive(Debug, Default)]
-pub(crate) struct Deleted {
+pub(crate) struct Quiet {
     /// Where the next line begins.
     at: usize,
 }
 
-impl Reader for Deleted {
+impl Reader for Quiet {
     type Answer = ();
 
     fn read(&mut self, bytes: &[u8]) -> io::Result<Progress<()>> {
-        if bytes.len() > DELETIONS {
+        if bytes.len() > QUIET {
             return Err(garbled("more answers than questions"));
         }
-        let end = end_of_deletions(bytes, &mut self.at)?;
+        let end = end_of_quiet(bytes, &mut self.at)?;
         Ok(end.map_or(Progress::Missing(1), Progress::Done))
     }
 }
@@ -214,7 +215,7 @@ impl Reader for Values<'_> {
         }
         loop {
             if self.ended {
-                let end = end_of_deletions(bytes, &mut self.at)?;
+                let end = end_of_quiet(bytes, &mut self.at)?;
                 return Ok(end.map_or(Progress::Missing(1), |()| Progress::Done(Ok(self.all()))));
             }
             let Some((head, next)) = line(bytes, self.at)? else {

@@ -8,8 +8,8 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use larder_core::Result;
 use larder_core::store::{Held, Hold, Over};
+use larder_core::{Result, Timestamp};
 
 use crate::Work;
 use follow::{Follower, Followers, Following};
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BATCH: usize = 200;
 
 /// The record of a lease: its name in the server, and the token by which its holder is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The name in the server.
     pub name: Vec<u8>,
@@ -41,8 +41,8 @@ pub struct Record {
 pub struct Ended {
     /// Its record.
     pub record: Record,
-    /// Whether nobody is to wait for this key for [`ALONE`].
-    pub alone: bool,
+    /// Until when nobody is to wait for this key, where its answers are for one user each.
+    pub alone: Option<Timestamp>,
 }
 
 /// What a server does for leases. Each call is bounded in time by the lender, and ends with an error
@@ -51,13 +51,15 @@ pub trait Lender: fmt::Debug + Send + Sync + 'static {
     /// Makes the records that still have their tokens live for [`LEASE`] from now.
     fn renew(&self, records: &[Record]) -> impl Future<Output = Result<()>> + Send;
 
-    /// Removes the records that still have their tokens, or puts in their place what says that nobody
-    /// is to wait.
+    /// Removes the records that still have their tokens, and writes down where nobody is to wait.
     fn give_up(&self, ended: &[Ended]) -> impl Future<Output = Result<()>> + Send;
 
     /// How long the record still lives if nobody renews it; `None` when it is gone, or has another
     /// token.
     fn left(&self, record: &Record) -> impl Future<Output = Result<Option<Duration>>> + Send;
+
+    /// The time now.
+    fn now(&self) -> Timestamp;
 
     /// Does some work later, away from all who ask.
     fn later(&self, at: Instant, work: Work);
@@ -87,13 +89,12 @@ struct Inner<L> {
 struct State {
     /// The process that all of this belongs to.
     process: u32,
-    held: HashMap<u64, Kept>,
-    ended: Vec<Ended>,
+    held: HashMap<Vec<u8>, Kept>,
+    /// What the server has not heard of yet, by name.
+    ended: HashMap<Vec<u8>, Ended>,
     /// Whether a round of renewals is to come, and one that gives up.
     renewing: bool,
     giving_up: bool,
-    /// The number of the latest lease.
-    latest: u64,
     followers: Followers,
 }
 
@@ -108,8 +109,8 @@ struct Kept {
 struct Right<L: Lender> {
     leases: Leases<L>,
     process: u32,
-    number: u64,
-    alone: bool,
+    record: Record,
+    alone: Option<Timestamp>,
 }
 
 /// Rounds of one sort.
@@ -158,14 +159,14 @@ impl<L: Lender> Leases<L> {
     pub fn hold(&self, record: Record, look: bool) -> Held {
         let now = Instant::now();
         let mut state = self.lock();
-        state.latest += 1;
-        let (number, process) = (state.latest, state.process);
+        let process = state.process;
         let kept = Kept {
-            record,
+            record: record.clone(),
             renew_at: now + RENEW,
             until: now + LONGEST,
         };
-        state.held.insert(number, kept);
+        // One that has run out gives way to the next one.
+        state.held.insert(record.name.clone(), kept);
         let is_first = !mem::replace(&mut state.renewing, true);
         drop(state);
         if is_first {
@@ -174,11 +175,39 @@ impl<L: Lender> Leases<L> {
         let mut held = Held::new(Right {
             leases: self.clone(),
             process,
-            number,
-            alone: false,
+            record,
+            alone: None,
         });
         held.look = look;
         held
+    }
+
+    /// The lease with this name that this process held last, if the server may not have heard yet that
+    /// it is over: whoever asks for the next one takes its place, and does not wait for it.
+    pub fn former(&self, name: &[u8]) -> Option<Ended> {
+        self.lock().ended.get(name).cloned()
+    }
+
+    /// The record of a lease with this name that this process holds, or held last: who stores the key may
+    /// end the lease in the same step, and then says so by [`ended`](Self::ended).
+    pub fn current(&self, name: &[u8]) -> Option<Record> {
+        let state = self.lock();
+        let held = state.held.get(name).map(|kept| &kept.record);
+        let ended = || state.ended.get(name).map(|ended| &ended.record);
+        held.or_else(ended).cloned()
+    }
+
+    /// The server has ended this lease: there is nothing left to give up.
+    pub fn ended(&self, record: &Record) {
+        let mut state = self.lock();
+        let held = state.held.get(&record.name).map(|kept| &kept.record);
+        if held == Some(record) {
+            state.held.remove(&record.name);
+        }
+        let pending = state.ended.get(&record.name).map(|ended| &ended.record);
+        if pending == Some(record) {
+            state.ended.remove(&record.name);
+        }
     }
 
     /// Waits until the lease with this record is over: given up, run out, or at a server that is away.
@@ -211,9 +240,10 @@ impl<L: Lender> Leases<L> {
         let process = std::process::id();
         if state.process != process {
             // What a parent holds is for the parent to renew and to give up; nobody here follows.
-            let inherited = mem::take(&mut *state);
-            state.process = process;
-            state.latest = inherited.latest;
+            *state = State {
+                process,
+                ..State::default()
+            };
         }
         state
     }
@@ -276,18 +306,24 @@ impl<L: Lender> Coming<L> {
                 // What the server does not hear of runs out by itself.
                 let _ = self.leases.0.lender.give_up(batch).await;
             }
+            let mut state = self.leases.lock();
+            for given_up in &ended {
+                let name = &given_up.record.name;
+                if state.ended.get(name) == Some(given_up) {
+                    state.ended.remove(name);
+                }
+            }
         }
     }
 
     /// What is to be given up. Where that is nothing, the round is over in the same step.
     fn ended(&mut self) -> Vec<Ended> {
         let mut state = self.leases.lock();
-        let ended = mem::take(&mut state.ended);
-        if ended.is_empty() {
+        if state.ended.is_empty() {
             state.giving_up = false;
             self.is_due = false;
         }
-        ended
+        state.ended.values().cloned().collect()
     }
 }
 
@@ -301,7 +337,7 @@ impl<L: Lender> Drop for Coming<L> {
 
 impl<L: Lender> Hold for Right<L> {
     fn decline(mut self: Box<Self>) {
-        self.alone = true;
+        self.alone = Some(self.leases.lender().now().plus(ALONE));
     }
 }
 
@@ -311,14 +347,18 @@ impl<L: Lender> Drop for Right<L> {
             return;
         }
         let mut state = self.leases.lock();
-        let Some(kept) = state.held.remove(&self.number) else {
-            // Held for too long: it has run out, or will.
+        let record = &self.record;
+        let is_held = state.held.get(&record.name).map(|kept| &kept.record) == Some(record);
+        if !is_held {
+            // Ended by who stored the key, or held for too long.
             return;
-        };
-        state.ended.push(Ended {
-            record: kept.record,
+        }
+        state.held.remove(&record.name);
+        let ended = Ended {
+            record: record.clone(),
             alone: self.alone,
-        });
+        };
+        state.ended.insert(ended.record.name.clone(), ended);
         let is_coming = mem::replace(&mut state.giving_up, true);
         drop(state);
         if !is_coming {
@@ -330,7 +370,7 @@ impl<L: Lender> Drop for Right<L> {
 impl<L: Lender> fmt::Debug for Right<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Right")
-            .field("number", &self.number)
+            .field("record", &self.record)
             .finish_non_exhaustive()
     }
 }

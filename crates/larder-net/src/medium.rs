@@ -6,9 +6,9 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Deadline, Place, Socket, resolve};
+use crate::{Deadline, Place, Socket, Work, errand, resolve};
 
 /// What carries bytes, and how those who use it wait.
 ///
@@ -33,6 +33,9 @@ pub trait Medium: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`TimedOut`](io::ErrorKind::TimedOut) past the deadline.
     fn enter(&self, deadline: Deadline) -> impl Future<Output = io::Result<Self::Permit>> + Send;
+
+    /// Does some work at this time, away from all who ask. It is left out where that is not possible.
+    fn later(at: Instant, work: Work);
 
     /// Connects.
     ///
@@ -108,6 +111,10 @@ impl Medium for Threads {
 
     async fn rest(span: Duration) {
         thread::sleep(span);
+    }
+
+    fn later(at: Instant, work: Work) {
+        errand(at, work);
     }
 
     fn beside(work: impl Future<Output = ()> + Send + 'static) {

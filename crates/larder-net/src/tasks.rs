@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
-use crate::{Deadline, Medium, Place, Stream};
+use crate::{Deadline, Medium, Place, Stream, Work};
+
+/// The runtime on which a connection was made last: for work that is handed over by a thread that runs
+/// on none, such as one on which a lease is dropped.
+static LATEST: Mutex<Option<Handle>> = Mutex::new(None);
 
 /// Exchanges between which a task lets others run. At most as many go on at once as a client keeps
 /// connections; the others wait for their turn, up to their deadlines.
@@ -48,7 +53,25 @@ impl Medium for Tasks {
         until(deadline, async { permit.await.map_err(io::Error::other) }).await
     }
 
+    fn later(at: Instant, work: Work) {
+        let latest = || {
+            LATEST
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        };
+        let runtime = Handle::try_current().ok().or_else(latest);
+        if let Some(runtime) = runtime {
+            runtime.spawn(async move {
+                sleep_until(at.into()).await;
+                work.await;
+            });
+        }
+    }
+
     async fn connect(place: &Place, deadline: Deadline) -> io::Result<TaskStream> {
+        let here = Some(Handle::current());
+        *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = here;
         let connected = async {
             match place {
                 Place::Unix(path) => UnixStream::connect(path).await.map(TaskStream::Unix),

@@ -9,7 +9,8 @@
 //! | `flask_cache_!hu:<base>`, `!hv:`, … | hash | the **family** of a base key: its variants and marks |
 //! | `flask_cache_!t<tag>` | string | the **mark** of a tag: the number of its last bump. The tag begins with the byte of its space |
 //! | `flask_cache_!i<tag>` | sorted set | the **index** of the tag of a function: the entries that carry it, by the number of the last purge that their loads had seen |
-//! | `flask_cache_!l<digest>` | string | the **lease** of a key, in the 32 hexadecimal digits of its digest: the token of the process that loads it, with a `+` behind it where another one waits; or `alone` |
+//! | `flask_cache_!l<digest>` | string | the **lease** of a key, in the 32 hexadecimal digits of its digest: the token of the process that loads it, with a `+` behind it where another one waits |
+//! | `flask_cache_!o<digest>` | string | the **overlaps** of a key, there for ten minutes after somebody has waited for a load of it: which load of them started last among those that stored; or `alone` and until when nobody is to wait, in milliseconds |
 //! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor`, three decimal numbers |
 //!
 //! On the channel `flask_cache_!w` stand the names of leases that were given up while somebody waited.
@@ -86,6 +87,15 @@ impl Layout {
     /// The lease of exactly this key.
     pub(crate) fn lease(&self, key: &Key) -> Vec<u8> {
         self.name(&[&[INNER, b'l'], format!("{:032x}", key.digest()).as_bytes()])
+    }
+
+    /// The record of overlaps of the key with this lease.
+    pub(crate) fn overlaps(&self, lease: &[u8]) -> Vec<u8> {
+        let mut name = lease.to_vec();
+        if let Some(sort) = name.get_mut(self.namespace.len() + 1) {
+            *sort = b'o';
+        }
+        name
     }
 
     /// The channel on which ends of leases are told.
@@ -269,6 +279,7 @@ mod tests {
             for kind in [Kind::User, Kind::View, Kind::Memoize, Kind::Fragment] {
                 let key = Key::new(kind, base);
                 assert!(names.insert(layout.lease(&key)));
+                assert!(names.insert(layout.overlaps(&layout.lease(&key))));
                 for name in [layout.slot(&key), layout.family(&key)] {
                     assert_eq!(layout.read(&name), Named::Base(key.clone()), "{name:?}");
                     assert!(names.insert(name.clone()), "{name:?}");

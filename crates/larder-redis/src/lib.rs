@@ -38,12 +38,17 @@
 //!
 //! Who leads a load in its process takes a lease before it loads: a record with a random token, which
 //! goes away after ten seconds. As long as the process lives and the load lasts, for five minutes at
-//! most, the record is renewed every three seconds; when the load is over it is removed, in a round that
-//! nobody waits for, and those who follow in other processes are told on a channel. Where they cannot be
-//! told they look, every 5 to 50 ms. A server that is away ends every wait.
+//! most, the record is renewed every three seconds. It ends in the step that stores what was loaded; that
+//! of a load that brings nothing is removed in a round that nobody waits for. Those who follow in other
+//! processes are told on a channel, or look every 5 to 50 ms where they cannot be told. A server that is
+//! away ends every wait.
 //!
-//! What follows a fork is the parent's: a child neither renews nor gives up its leases. A process
-//! that ends in the midst of a load keeps the others waiting until its record goes away.
+//! After a fork the leases are the parent's: a child neither renews nor gives them up. A process that
+//! ends in the midst of a load keeps the others waiting until its record goes away.
+//!
+//! Two processes load one key at the same time only after one has waited for the other: it gave the wait
+//! up, or the other one was stopped for longer than a lease. The load that started later stays then, on
+//! one machine: starts on several machines cannot be compared, and there the last one to end stays.
 //!
 //! # Layout
 //!

@@ -39,6 +39,8 @@ impl Scripts {
             look: lua!("scripts/look.lua"),
             put: Lua::new(concat!(
                 include_str!("scripts/index.lua"),
+                include_str!("scripts/end_lease.lua"),
+                include_str!("scripts/order.lua"),
                 include_str!("scripts/put_fast.lua"),
                 include_str!("scripts/prelude.lua"),
                 include_str!("scripts/put.lua")
@@ -65,7 +67,10 @@ impl Rounds {
     pub(crate) fn new() -> Self {
         Self {
             renew: Lua::new(include_str!("scripts/renew.lua")),
-            give_up: Lua::new(include_str!("scripts/give_up.lua")),
+            give_up: Lua::new(concat!(
+                include_str!("scripts/end_lease.lua"),
+                include_str!("scripts/give_up.lua")
+            )),
         }
     }
 }

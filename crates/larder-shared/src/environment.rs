@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
@@ -22,6 +22,7 @@ use crate::fork;
 use crate::locks::{CHANGING, Hold, LockFile, PRESENT};
 use crate::map::{self, Look, Map, Word};
 use crate::opened::{Inside, Opened, Records, broken, busy, coarse, failed, is_damage, random};
+use crate::reserve::reserve;
 use crate::settle::{self, set_aside, settle, store};
 
 /// What a process has to wait for another one that opens or replaces the environment.
@@ -239,7 +240,7 @@ fn join(
     let directory = &settings.directory;
     let lock = |error| broken("the lock file", error);
     let epoch = map.word(Word::Epoch).load(Ordering::Acquire);
-    let (epoch, (env, records)) = match open_env(settings, epoch) {
+    let (epoch, (env, records)) = match open_env(settings, (&map, epoch)) {
         Ok(opened) => (epoch, opened),
         Err(heed::Error::EnvAlreadyOpened) => return Err(Opening::Again),
         Err(error) if is_damage(&error) => {
@@ -249,7 +250,10 @@ fn join(
             map.move_all();
             drop(set_aside(directory, epoch));
             notes.push(SharedEvent::Replaced(Replaced::Damaged(error.to_string())));
-            (epoch + 1, open_env(settings, epoch + 1).map_err(failed)?)
+            (
+                epoch + 1,
+                open_env(settings, (&map, epoch + 1)).map_err(failed)?,
+            )
         }
         Err(error) => return Err(failed(error).into()),
     };
@@ -275,22 +279,31 @@ fn join(
     })
 }
 
-fn open_env(settings: &Settings, epoch: u64) -> heed::Result<(Env<WithoutTls>, Records)> {
+/// Only for who has the lock for changes, so that nobody else begins the same file.
+fn open_env(
+    settings: &Settings,
+    (map, epoch): (&Map, u64),
+) -> heed::Result<(Env<WithoutTls>, Records)> {
     use std::os::unix::fs::DirBuilderExt;
     let path = store(&settings.directory, epoch);
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&path)?;
-    let mut options = EnvOpenOptions::new().read_txn_without_tls();
-    options
-        .map_size(usize::try_from(settings.size).unwrap_or(usize::MAX))
-        .max_readers(settings.readers);
-    // SAFETY: without syncing, a crash of the machine may damage the file; it is not used after one,
-    // for the boot id differs then. The file is changed through LMDB only: the directory is ours
-    // alone, not on a network, opened once in this process and never used after a fork; what lay
-    // there before was looked through by the first process that came.
-    let env = unsafe { options.flags(EnvFlags::NO_SYNC).open(&path)? };
+    let data = settle::data(&settings.directory, epoch);
+    if fs::metadata(&data).map_or(0, |about| about.len()) == 0 {
+        // LMDB takes a file of nothing but zeros for damage, so it begins the file itself.
+        let begun = open_files(settings, &path, EnvFlags::empty())?;
+        begun.prepare_for_closing().wait();
+        let reserved = reserve(&data, settings.size)?;
+        let reserved = if reserved { epoch } else { 0 };
+        map.word(Word::Reserved).store(reserved, Ordering::Release);
+    }
+    let through_map = match map.word(Word::Reserved).load(Ordering::Acquire) == epoch {
+        true => EnvFlags::WRITE_MAP,
+        false => EnvFlags::empty(),
+    };
+    let env = open_files(settings, &path, through_map)?;
     let txn = env.read_txn()?;
     let opened = env.open_databases_and_commit(txn, |opener, txn| {
         let records = opener.open_database::<Bytes, Bytes>(txn, None)?;
@@ -302,4 +315,18 @@ fn open_env(settings: &Settings, epoch: u64) -> heed::Result<(Env<WithoutTls>, R
         .flatten()
         .ok_or(heed::Error::Mdb(MdbError::Invalid))?;
     Ok((env, records))
+}
+
+fn open_files(settings: &Settings, path: &Path, flags: EnvFlags) -> heed::Result<Env<WithoutTls>> {
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options
+        .map_size(usize::try_from(settings.size).unwrap_or(usize::MAX))
+        .max_readers(settings.readers);
+    // SAFETY: without syncing, a crash of the machine may damage the file; it is not used after one,
+    // for the boot id differs then. The file is changed through LMDB only: the directory is ours
+    // alone, not on a network, opened once in this process and never used after a fork; what lay
+    // there before was looked through by the first process that came. Where the map can be written
+    // to, the file has all its blocks, so that no store into it can find the disk full; a process
+    // that writes through the map and one that does not differ in how pages reach the file alone.
+    unsafe { options.flags(flags | EnvFlags::NO_SYNC).open(path) }
 }

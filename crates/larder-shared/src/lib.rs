@@ -18,9 +18,13 @@
 //!
 //! A read takes a microsecond or two and waits for nobody. What this process has read lately it keeps
 //! as values, and answers with them like the memory store, as long as no process changes them: see
-//! [`SharedBuilder::near`]. Writers of all processes take turns; a
-//! turn is some ten microseconds. A process that is *stopped* (not killed) in the midst of its turn
-//! holds up the writers of the others until it goes on.
+//! [`SharedBuilder::near`]. Writers of all processes take turns: a turn is some microseconds where the
+//! file is written through its map, which is on ext4 and XFS, and some ten elsewhere. A process that is
+//! *stopped* (not killed) in the midst of its turn holds up the writers of the others until it goes on.
+//!
+//! Where the file is written through its map, all of its room on the disk is taken when it is made, so
+//! that no store into the map can find the disk full; where there is not that much room, it is written
+//! as elsewhere.
 //!
 //! # The directory
 //!
@@ -70,6 +74,7 @@ mod map;
 mod near;
 mod opened;
 mod place;
+mod reserve;
 mod settle;
 mod stats;
 mod store;

@@ -5,6 +5,7 @@
 //! | 0..56 | the header: magic, version and page size, boot id, PID namespace, size, checksum |
 //! | 64.. | words: epoch, moves of everything, last transactions, entries, bytes, evicted, start of the machine |
 //! | 128..160 | the key at which the evictor goes on |
+//! | 160..168 | the word that says which epoch's environment has all its blocks on the disk |
 //! | 4,096.. | 65,536 slots of 8 bytes, one for each part of the base keys: how often it moved |
 //! | 528,384.. | 262,144 bytes, one for each part of the entries: read since the evictor came by |
 //! | 790,528.. | 4,096 words: keys whose answers are for one user each, and until when that is known |
@@ -52,6 +53,8 @@ pub(crate) enum Word {
     Evicted = 112,
     /// What the wall was when the machine started, for who used the map first; 0 for nobody yet.
     Started = 120,
+    /// The epoch whose environment has all its blocks on the disk.
+    Reserved = 160,
 }
 
 const HAND_AT: usize = 128;

@@ -10,6 +10,7 @@ use crate::environment::Settings;
 use crate::event::{Replaced, SharedEvent};
 use crate::map::{self, Header, Look, Map, VERSION, Word};
 use crate::place;
+use crate::reserve::reserve;
 
 /// Where environments are that were set aside; one is kept.
 const ASIDE: &str = "set-aside";
@@ -29,6 +30,11 @@ pub(crate) fn header(size: u64) -> Header {
         namespace: place::namespace(),
         size,
     }
+}
+
+/// Its file.
+pub(crate) fn data(directory: &Path, epoch: u64) -> PathBuf {
+    store(directory, epoch).join("data.mdb")
 }
 
 enum Verdict {
@@ -101,6 +107,9 @@ fn keep(settings: &Settings, epoch: u64, sound: Sound) -> io::Result<()> {
     set(Word::Bytes, sound.bytes);
     set(Word::Committed, sound.transaction);
     set(Word::Begun, sound.transaction);
+    // A file of no length is still to be begun.
+    let reserved = sound.reach > 0 && reserve(&data(&settings.directory, epoch), settings.size)?;
+    set(Word::Reserved, if reserved { epoch } else { 0 });
     // Nobody uses it, and it may hold the traces of processes that died.
     match fs::remove_file(store(&settings.directory, epoch).join("lock.mdb")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

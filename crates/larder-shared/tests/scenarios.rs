@@ -15,4 +15,5 @@ fn ground() -> Ground<Shared<Numbers>> {
 }
 
 larder_testkit::scenarios!(ground());
+larder_testkit::minute_scenarios!(ground());
 larder_testkit::process_scenarios!(ground());

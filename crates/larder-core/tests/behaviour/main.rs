@@ -14,6 +14,7 @@ mod world;
 /// What every cache promises, over the memory store.
 mod memory {
     larder_testkit::scenarios!(crate::world::ground());
+    larder_testkit::minute_scenarios!(crate::world::ground());
 
     // A store that does not compare a variant's load with what was set under its base key meanwhile
     // would not pass this one.
@@ -52,5 +53,6 @@ mod shared {
     }
 
     larder_testkit::scenarios!(ground());
+    larder_testkit::minute_scenarios!(ground());
     larder_testkit::process_scenarios!(ground());
 }

@@ -104,9 +104,9 @@ impl<C> Inner<C> {
                 generation: session.view.log.generation,
                 sequence: session.sequence,
                 keep_until: swap.keep_until,
-                process: sys::this_process(),
+                boot: sys::this_boot(),
                 order: match there {
-                    There::Entry(head) => head.order,
+                    There::Entry(head) if head.boot == sys::this_boot() => head.order,
                     _ => 0,
                 },
                 stamp: sys::stamp(),

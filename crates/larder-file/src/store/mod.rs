@@ -2,6 +2,7 @@
 
 mod count;
 mod evict;
+mod lease;
 mod read;
 mod remove;
 mod scan;
@@ -13,13 +14,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use larder_core::codec::{Codec, Envelope};
-use larder_core::store::{Listed, Mode, Put, Reading, Removal, Size};
+use larder_core::store::{Lease, Listed, Mode, Put, Reading, Removal, Size};
 use larder_core::{Clock, Entry, Error, ErrorKind, Key, Kind, Meta, Result, Store, Tag, Value};
 
 use crate::builder::FileBuilder;
 use crate::event::{FileEvent, Watcher};
+use crate::lease::Leases;
 use crate::log::Trouble;
 use crate::names::{Names, ROOT, Spot};
 use crate::stats::{Tally, Unreadables};
@@ -56,6 +58,7 @@ pub(crate) struct Parts<C> {
 pub(crate) struct Inner<C> {
     parts: Parts<C>,
     view: ArcSwapOption<View>,
+    leases: ArcSwap<Leases>,
     tally: Tally,
 }
 
@@ -73,9 +76,11 @@ impl<C> Files<C> {
     pub(crate) fn new(parts: Parts<C>) -> Self {
         // Made before anybody forks, so that a child never finds it half made.
         crate::sys::this_process();
+        crate::sys::this_boot();
         Self(Arc::new(Inner {
             parts,
             view: ArcSwapOption::empty(),
+            leases: ArcSwap::new(Leases::new()),
             tally: Tally::default(),
         }))
     }
@@ -206,6 +211,14 @@ impl<V: Value, C: Codec<V>> Store<V> for Files<C> {
 
     fn may_block(&self) -> bool {
         self.0.parts.blocks
+    }
+
+    fn leases(&self) -> bool {
+        true
+    }
+
+    async fn lease(&self, key: &Key) -> Result<Lease> {
+        self.0.lease(key)
     }
 
     async fn get(&self, key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {

@@ -170,6 +170,10 @@ impl<C> Inner<C> {
         let fence = Fence {
             all: head.generation,
             sequence: head.sequence,
+            order: match head.boot == sys::this_boot() {
+                true => head.order,
+                false => 0,
+            },
             ..Fence::default()
         };
         Ok(Some((content, fence)))

@@ -97,7 +97,7 @@ impl<C> Inner<C> {
             generation: session.view.log.generation,
             sequence,
             keep_until: meta.keep_until.as_millis(),
-            process: sys::this_process(),
+            boot: sys::this_boot(),
             order: fence.order,
             stamp: sys::stamp(),
         };
@@ -134,13 +134,13 @@ impl<C> Inner<C> {
     }
 }
 
-/// Whether a load of this process that started later than `order` wrote the entry.
+/// Whether a load of this machine that started later than `order` wrote the entry.
 fn is_later(head: &Head, order: u64) -> bool {
-    head.process == sys::this_process() && head.order > order
+    head.boot == sys::this_boot() && head.order > order
 }
 
 impl<C> Session<'_, C> {
-    /// Whether a load of this process that started later has stored the key already, or the base key
+    /// Whether a load of this machine that started later has stored the key already, or the base key
     /// that serves it.
     fn is_overtaken(
         &self,
@@ -148,6 +148,10 @@ impl<C> Session<'_, C> {
         (spot, there): (Spot, There),
         fence: &Fence,
     ) -> Result<bool, Stop> {
+        if fence.order == 0 {
+            // Nobody knows when it was loaded.
+            return Ok(false);
+        }
         if matches!(there, There::Entry(head) if is_later(&head, fence.order)) {
             return Ok(true);
         }

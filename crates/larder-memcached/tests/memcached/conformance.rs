@@ -85,12 +85,16 @@ mod servers {
     use super::{Plain, Safe, Suite, builder, start_three, three};
 
     larder_testkit::store_conformance!(suite!(build, start_three(), three));
+    larder_testkit::lease_conformance!(suite!(build, start_three(), three));
 }
 
 mod tasks {
     use super::{Plain, Runtime, Safe, Suite, builder, start_three, three};
 
     larder_testkit::store_conformance!(
+        suite!(build_tokio, start_three(), three).runner(Runtime::new())
+    );
+    larder_testkit::lease_conformance!(
         suite!(build_tokio, start_three(), three).runner(Runtime::new())
     );
 }

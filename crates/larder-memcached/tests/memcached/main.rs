@@ -3,6 +3,7 @@
 mod conformance;
 mod faults;
 mod processes;
+mod scenarios;
 mod server;
 mod servers;
 mod settings;

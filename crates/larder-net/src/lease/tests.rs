@@ -7,10 +7,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use larder_core::store::Over;
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::{Ended, LEASE, LONGEST, Leases, Lender, RENEW, Record};
 use crate::Work;
+
+/// A minute after the time that it is here.
+const DECLINED: Timestamp = Timestamp::from_millis(60_000);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
@@ -52,6 +55,10 @@ impl Lender for Server {
         left.unwrap_or(Ok(Some(LEASE)))
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp::EPOCH
+    }
+
     fn later(&self, at: Instant, work: Work) {
         self.0.lock().unwrap().later.push((at, work));
     }
@@ -80,6 +87,16 @@ impl Server {
         });
         turn.collect()
     }
+}
+
+/// The same with the leases of each round in the order of their names.
+fn sorted(mut asked: Vec<Asked>) -> Vec<Asked> {
+    for asked in &mut asked {
+        if let Asked::GaveUp(ended) = asked {
+            ended.sort_by(|one, other| one.record.name.cmp(&other.record.name));
+        }
+    }
+    asked
 }
 
 fn record(name: &str) -> Record {
@@ -128,17 +145,27 @@ fn what_is_dropped_is_given_up_together_and_away_from_here() {
         }
     });
     assert_eq!(server.take_asked(), []);
+    assert_eq!(
+        leases.former(b"b").map(|ended| ended.alone),
+        Some(Some(DECLINED)),
+        "the server has not heard of it"
+    );
     let rounds = server.turn();
     assert_eq!(rounds.len(), 1);
+    assert_eq!(leases.former(b"b"), None);
     let ended = |name, alone| Ended {
         record: record(name),
         alone,
     };
-    let all = vec![ended("a", false), ended("b", true), ended("c", false)];
-    assert_eq!(server.take_asked(), [Asked::GaveUp(all)]);
+    let all = vec![
+        ended("a", None),
+        ended("b", Some(DECLINED)),
+        ended("c", None),
+    ];
+    assert_eq!(sorted(server.take_asked()), [Asked::GaveUp(all)]);
     drop(leases.hold(record("d"), false));
     server.turn();
-    let last = Asked::GaveUp(vec![ended("d", false)]);
+    let last = Asked::GaveUp(vec![ended("d", None)]);
     assert!(server.take_asked().contains(&last), "the next round came");
 }
 
@@ -236,4 +263,47 @@ fn a_new_look_takes_the_place_of_the_one_to_come() {
     server.turn();
     assert_eq!(server.take_asked().len(), 1);
     assert_eq!(server.take_later().len(), 1);
+}
+
+#[test]
+fn a_lease_that_the_server_ended_is_not_given_up() {
+    let (leases, server) = leases();
+    let held = leases.hold(record("a"), true);
+    assert_eq!(leases.current(b"a"), Some(record("a")));
+    leases.ended(&record("a"));
+    assert_eq!(leases.current(b"a"), None);
+    server.take_later();
+    drop(held);
+    let again = leases.hold(record("a"), true);
+    drop(again);
+    assert_eq!(
+        leases.current(b"a"),
+        Some(record("a")),
+        "until it is heard of"
+    );
+    leases.ended(&record("a"));
+    server.turn();
+    assert!(server.take_asked().is_empty());
+}
+
+#[test]
+fn a_lease_that_ran_out_does_not_end_the_next_one() {
+    let (leases, server) = leases();
+    let old = leases.hold(record("a"), true);
+    let next = Record {
+        token: b"next".to_vec(),
+        ..record("a")
+    };
+    let held = leases.hold(next.clone(), true);
+    drop(old);
+    assert_eq!(leases.current(b"a"), Some(next.clone()));
+    assert_eq!(leases.former(b"a"), None);
+    drop(held);
+    server.turn();
+    let alone = None;
+    let ended = Ended {
+        record: next,
+        alone,
+    };
+    assert!(server.take_asked().contains(&Asked::GaveUp(vec![ended])));
 }

@@ -1,19 +1,9 @@
--- Ends leases, and tells those who follow. KEYS: their records. ARGV: the channel, how long nobody waits
--- for a key whose answers are for one user each, then of each record its token and whether it is that
--- of such a key.
-for i, key in ipairs(KEYS) do
-  local token, alone = ARGV[1 + 2 * i], ARGV[2 + 2 * i]
-  local there = redis.call('GET', key) or ''
-  if string.sub(there, 1, #token) == token then
-    if alone == '1' then
-      redis.call('SET', key, 'alone', 'PX', ARGV[2])
-    else
-      redis.call('DEL', key)
-    end
-    if #there > #token then
-      -- Who may not use the channel leaves the others to look for themselves.
-      redis.pcall('PUBLISH', ARGV[1], key)
-    end
+-- Ends leases. KEYS: of each its record and the record of overlaps. ARGV: the channel, the life of a record
+-- of overlaps, then of each lease its token and until when nobody is to wait for the key, or nothing.
+for i = 1, #KEYS, 2 do
+  local ended = end_lease(KEYS[i], ARGV[2 + i], ARGV[1])
+  if ended and ARGV[3 + i] ~= '' then
+    redis.call('SET', KEYS[i + 1], 'alone ' .. ARGV[3 + i], 'PX', ARGV[2])
   end
 end
 return 'done'

@@ -4,7 +4,7 @@
 -- milliseconds, 0 for ever; 8 condition: nothing, 'absent', 'add' for a counter to add to, or the
 -- digest of what has to be there; 9 what to add; 10 life of a mark; 11 now, in milliseconds; 12 the
 -- record that the load saw.
--- Answers 'stored', {'purged', record}, {'there', record, value, note} or
+-- Answers 'stored', 'superseded', {'purged', record}, {'there', record, value, note} or
 -- {'added', record, sum, note}.
 local slot, family = KEYS[2], KEYS[3]
 local seen, field, value, note = tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
@@ -150,4 +150,5 @@ else
   put_variant()
 end
 enlist(life)
+landed()
 return 'stored'

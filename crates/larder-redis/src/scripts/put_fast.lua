@@ -25,6 +25,7 @@ if ARGV[8] == '' and redis.call('GET', KEYS[1]) == ARGV[12] then
     redis.call('HSET', KEYS[3], field, ARGV[5])
     prolonged(KEYS[3], 0)
     enlist(life)
+    landed()
     return 'stored'
   elseif short then
     if life > 0 then
@@ -33,6 +34,7 @@ if ARGV[8] == '' and redis.call('GET', KEYS[1]) == ARGV[12] then
       redis.call('SET', KEYS[2], ARGV[5])
     end
     enlist(life)
+    landed()
     return 'stored'
   end
 end

@@ -48,6 +48,8 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             let write = Write::new(key, &entry, written, condition);
             plan = match self.write(write, deadline).await? {
                 Outcome::Stored => return Ok(count),
+                // A count is no load.
+                Outcome::Superseded => start(),
                 Outcome::Purged => start(),
                 Outcome::Added(record, raw) => {
                     match self.sum::<V>((key, &raw), record, deadline).await? {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use larder_core::store::Lease;
-use larder_core::{Key, Result};
-use larder_net::{ALONE, Deadline, Ended, LEASE, Record, Work};
+use larder_core::{Clock, Key, Result, Timestamp};
+use larder_net::{Deadline, Ended, LEASE, Record, Work};
 use redis::{Pipeline, Value as Answer};
 
 use super::listener::Listener;
-use super::{Inner, random};
+use super::{Inner, MARK, random};
 use crate::answer;
 use crate::layout::Layout;
 use crate::scripts::{Called, Lua, Rounds, is_unknown};
@@ -22,14 +22,20 @@ const ROUND: Duration = Duration::from_secs(1);
 /// What the server does for leases.
 #[derive(Debug)]
 pub(crate) struct Lender<T> {
+    layout: Layout,
+    clock: Arc<dyn Clock>,
     transport: Arc<T>,
     rounds: Rounds,
     listener: Arc<Listener>,
 }
 
 impl<T> Lender<T> {
-    pub(super) fn new(transport: Arc<T>, listener: Arc<Listener>) -> Self {
+    pub(super) fn new(parts: (Layout, Arc<dyn Clock>), transport: Arc<T>) -> Self {
+        let (layout, clock) = parts;
+        let listener = Arc::new(Listener::new(layout.channel()));
         Self {
+            layout,
+            clock,
             transport,
             rounds: Rounds::new(),
             listener,
@@ -38,6 +44,10 @@ impl<T> Lender<T> {
 }
 
 impl<T: Transport> Lender<T> {
+    pub(super) fn listener(&self) -> &Arc<Listener> {
+        &self.listener
+    }
+
     pub(super) fn transport(&self) -> &T {
         &self.transport
     }
@@ -71,6 +81,10 @@ async fn run<T: Transport>(
     Ok(answer)
 }
 
+fn number(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
 fn millis(span: Duration) -> Vec<u8> {
     span.as_millis().to_string().into_bytes()
 }
@@ -86,12 +100,13 @@ impl<T: Transport> larder_net::Lender for Lender<T> {
     }
 
     async fn give_up(&self, ended: &[Ended]) -> Result<()> {
-        let names = ended.iter().map(|ended| ended.record.name.clone());
-        let keys: Vec<Vec<u8>> = names.collect();
-        let mut arguments = vec![self.listener.channel().to_vec(), millis(ALONE)];
-        for ended in ended {
-            arguments.push(ended.record.token.clone());
-            arguments.push(u8::from(ended.alone).to_string().into_bytes());
+        let mut keys = Vec::with_capacity(2 * ended.len());
+        let mut arguments = vec![self.listener.channel().to_vec(), number(MARK)];
+        for Ended { record, alone } in ended {
+            keys.push(record.name.clone());
+            keys.push(self.layout.overlaps(&record.name));
+            arguments.push(record.token.clone());
+            arguments.push(alone.map_or_else(Vec::new, |until| number(until.as_millis())));
         }
         let call = (keys.as_slice(), arguments.as_slice());
         run(
@@ -125,6 +140,10 @@ impl<T: Transport> larder_net::Lender for Lender<T> {
         }
     }
 
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     fn later(&self, at: Instant, work: Work) {
         self.transport.later(at, work);
     }
@@ -138,9 +157,29 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     pub(super) async fn lease(&self, key: &Key) -> Result<Lease> {
         let deadline = self.transport.deadline();
         let name = self.layout.lease(key);
+        let former = self.leases.former(&name);
+        let alone = former.as_ref().and_then(|former| former.alone);
+        if alone.is_some_and(|until| self.clock.now() < until) {
+            return Ok(Lease::Alone);
+        }
+        let former = former.map_or_else(Vec::new, |former| former.record.token);
+        let listener = self.leases.lender().listener();
         let token = format!("{:016x}{:016x}", random(), random()).into_bytes();
-        let keys = [name.clone(), self.layout.slot(key), self.layout.family(key)];
-        let arguments = [token.clone(), millis(LEASE), Layout::field(key)];
+        let keys = [
+            name.clone(),
+            self.layout.slot(key),
+            self.layout.family(key),
+            self.layout.overlaps(&name),
+        ];
+        let arguments = [
+            token.clone(),
+            millis(LEASE),
+            Layout::field(key),
+            number(MARK),
+            former,
+            listener.channel().to_vec(),
+            number(self.clock.now().as_millis()),
+        ];
         let call = (keys.as_slice(), arguments.as_slice());
         let answer = run(&*self.transport, &self.scripts.lease, call, deadline).await?;
         let mut parts = answer::array(answer)?.into_iter();
@@ -154,7 +193,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             (b"follow", token) => {
                 let token = answer::bytes(token)?.unwrap_or_default();
                 let over = self.leases.follow(Record { name, token });
-                self.listener.listen(&self.leases);
+                listener.listen(&self.leases);
                 Ok(Lease::Follow(over))
             }
             (b"alone", _) => Ok(Lease::Alone),

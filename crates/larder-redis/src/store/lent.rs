@@ -60,7 +60,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Redis<C, T> {
                 ..Write::new(key, &entry, written, condition)
             };
             condition = match inner.write(write, deadline).await? {
-                Outcome::Stored => return Ok(None),
+                Outcome::Stored | Outcome::Superseded => return Ok(None),
                 Outcome::Purged => restart(mode),
                 Outcome::There(record, raw) | Outcome::Added(record, raw) => {
                     match inner.usable::<V>((key, &raw), record, deadline).await? {

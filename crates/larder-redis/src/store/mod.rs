@@ -31,7 +31,6 @@ use crate::stats::Unreadables;
 use crate::transport::{Blocking, Request, Transport};
 
 use lease::Lender;
-use listener::Listener;
 
 /// How long the mark of a removal or a bump is kept at least, in milliseconds: longer than any load.
 const MARK: u64 = 600_000;
@@ -59,13 +58,14 @@ pub(crate) struct Inner<C, T> {
     /// Whether processes that share the server load for one another.
     lends: bool,
     leases: Leases<Lender<T>>,
-    listener: Arc<Listener>,
     /// The record as this process saw it last: what is written without a read goes out under it, and
     /// once more if the server knows better.
     generation: AtomicU64,
     sequence: AtomicU64,
     floor: AtomicU64,
     orders: Orders,
+    /// This machine since its start: loads that started on it can be put in order.
+    machine: Vec<u8>,
 }
 
 /// What a store is made of.
@@ -89,8 +89,8 @@ impl Redis<(), Blocking> {
 impl<C, T> Redis<C, T> {
     pub(crate) fn new(parts: Parts<C, T>) -> Self {
         let transport = Arc::new(parts.transport);
-        let listener = Arc::new(Listener::new(parts.layout.channel()));
-        let lender = Lender::new(Arc::clone(&transport), Arc::clone(&listener));
+        let known = (parts.layout.clone(), Arc::clone(&parts.clock));
+        let lender = Lender::new(known, Arc::clone(&transport));
         Self(Arc::new(Inner {
             layout: parts.layout,
             scribe: parts.scribe,
@@ -98,13 +98,13 @@ impl<C, T> Redis<C, T> {
             transport,
             lends: parts.leases,
             leases: Leases::new(lender),
-            listener,
             clock: parts.clock,
             max_value: parts.max_value,
             generation: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             floor: AtomicU64::new(0),
             orders: Orders::new(),
+            machine: machine(),
         }))
     }
 
@@ -197,6 +197,17 @@ fn random() -> u64 {
         .unwrap_or_default();
     hasher.write_u128(now.as_nanos());
     hasher.finish().max(1)
+}
+
+/// The machine since its start; where that cannot be known, this process.
+fn machine() -> Vec<u8> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = text.trim();
+    if text.is_empty() {
+        random().to_string().into_bytes()
+    } else {
+        text.as_bytes().to_vec()
+    }
 }
 
 impl<C, T> Clone for Redis<C, T> {

@@ -5,13 +5,13 @@ use std::fmt;
 use larder_core::codec::Codec;
 use larder_core::store::{Mode, Put};
 use larder_core::{Entry, Error, ErrorKind, Fence, Key, Meta, Result, Timestamp, Value};
-use larder_net::Deadline;
+use larder_net::{Deadline, Record};
 use redis::{Pipeline, Value as Answer};
 
 use super::{Inner, MARK};
 use crate::answer;
 use crate::found::{Marks, Raw, Written, is_valid};
-use crate::layout::{Layout, Record};
+use crate::layout::{Layout, Record as Seen};
 use crate::transport::{Request, Transport};
 
 /// What has to be there for a write to happen.
@@ -29,12 +29,23 @@ pub(super) enum Condition {
 /// What became of a write.
 pub(super) enum Outcome {
     Stored,
+    /// A load that started later has stored already.
+    Superseded,
     /// A purge came that the fence has not seen.
     Purged,
     /// The condition did not hold: this was there.
-    There(Record, Raw),
+    There(Seen, Raw),
     /// There was a bare number; this is the sum.
-    Added(Record, Raw),
+    Added(Seen, Raw),
+}
+
+/// The load that a write brings.
+#[derive(Default)]
+struct Load {
+    /// The name of the record of overlaps.
+    overlaps: Vec<u8>,
+    /// The lease that it may have run under, or nothing.
+    lease: Record,
 }
 
 /// One write.
@@ -98,6 +109,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
                     }
                     return Ok(Put::Stored);
                 }
+                Outcome::Superseded => return Ok(Put::Superseded),
                 Outcome::Purged if current.is_some() => condition = restart(mode),
                 Outcome::Purged => return Ok(Put::Fenced),
                 Outcome::There(record, raw) | Outcome::Added(record, raw) => {
@@ -149,6 +161,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Condition::AddTo(delta) => (b"add".to_vec(), delta),
             Condition::Same(identity) => (digest(&identity), 0),
         };
+        let load = self.load_of(key, fence, condition.is_empty());
         let now = self.clock.now();
         let number = |number: u64| number.to_string().into_bytes();
         let arguments = vec![
@@ -162,19 +175,45 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             add.to_string().into_bytes(),
             number(MARK),
             number(now.as_millis()),
-            Record::text(fence),
+            Seen::text(fence),
             number(indexes as u64),
             Layout::member(key),
+            load.overlaps,
+            self.machine.clone(),
+            number(fence.order),
+            number(MARK),
+            load.lease.name.clone(),
+            load.lease.token.clone(),
+            self.layout.channel(),
         ];
         let answer = self
             .run(&self.scripts.put, (&keys, arguments), deadline)
             .await?;
-        self.outcome(answer)
+        let outcome = self.outcome(answer)?;
+        if matches!(outcome, Outcome::Stored) && !load.lease.token.is_empty() {
+            self.leases.ended(&load.lease);
+        }
+        Ok(outcome)
+    }
+
+    /// What a write ends that brings a load; nothing where it brings none.
+    fn load_of(&self, key: &Key, fence: &Fence, is_unconditional: bool) -> Load {
+        if !(self.lends && is_unconditional && fence.order > 0) {
+            return Load::default();
+        }
+        let name = self.layout.lease(key);
+        Load {
+            overlaps: self.layout.overlaps(&name),
+            lease: self.leases.current(&name).unwrap_or_default(),
+        }
     }
 
     fn outcome(&self, answer: Answer) -> Result<Outcome> {
         if answer == Answer::BulkString(b"stored".to_vec()) {
             return Ok(Outcome::Stored);
+        }
+        if answer == Answer::BulkString(b"superseded".to_vec()) {
+            return Ok(Outcome::Superseded);
         }
         let mut parts = answer::array(answer)?.into_iter();
         let mut next = || parts.next().unwrap_or(Answer::Nil);
@@ -200,7 +239,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     pub(super) async fn usable<V: Value>(
         &self,
         (key, raw): (&Key, &Raw),
-        record: Record,
+        record: Seen,
         deadline: Deadline,
     ) -> Result<Option<Entry<V>>>
     where

@@ -5,14 +5,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use larder_core::codec::{Plain, Safe};
-use larder_core::{Cache, Key, Kind, Lookup, Policy, ThreadPark, drive};
+use larder_core::{Cache, Key, Kind, Lookup, Policy, Store, ThreadPark, drive};
 use larder_redis::Redis;
 use larder_testkit::PATIENCE;
 use redis::{Commands, Connection};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::server::Server;
+use crate::support::now;
 
 const URL: &str = "LARDER_TEST_URL";
+const BOARD: &str = "LARDER_TEST_BOARD";
+const ROLE: &str = "LARDER_TEST_ROLE";
 const THREADS: usize = 8;
 
 fn key() -> Key {
@@ -23,7 +27,7 @@ fn lease() -> String {
     format!("p_!l{:032x}", key().digest())
 }
 
-/// Numbers that the processes of a test share, in the server itself, outside the namespace.
+/// Numbers that the processes of a test share, in a server of their own.
 struct Board(Connection);
 
 impl Board {
@@ -47,37 +51,88 @@ impl Board {
             thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// What a test looks at.
+struct Scene {
+    server: Server,
+    /// The server of the board.
+    beside: Server,
+    board: Board,
+}
+
+impl Scene {
+    fn new() -> Option<Self> {
+        let (server, beside) = (Server::start()?, Server::start()?);
+        let board = Board::open(&beside.url());
+        Some(Self {
+            server,
+            beside,
+            board,
+        })
+    }
+
+    fn four(&self) -> Vec<Worker> {
+        (0..4).map(|_| Worker::start(self)).collect()
+    }
 
     /// How many processes hear when a lease is given up.
-    fn listening(&mut self) -> i64 {
+    fn listening(server: &Server) -> i64 {
         let mut ask = redis::cmd("PUBSUB");
-        let (_, count): (String, i64) = ask.arg("NUMSUB").arg("p_!w").query(&mut self.0).unwrap();
+        let (_, count): (String, i64) = ask
+            .arg("NUMSUB")
+            .arg("p_!w")
+            .query(&mut server.client())
+            .unwrap();
         count
+    }
+
+    /// Waits until one process loads and three wait for it; the number of the one that loads.
+    fn await_leader(&mut self) -> i64 {
+        let server = &self.server;
+        self.board.await_that("one leads and three wait", |board| {
+            board.get("calls") == 1 && Self::listening(server) == 3
+        });
+        self.board.get("leader")
     }
 
     /// Lets the time of the lease pass.
     fn run_out(&mut self) {
-        let left: i64 = self.0.pttl(lease()).unwrap();
+        let mut client = self.server.client();
+        let left: i64 = client.pttl(lease()).unwrap();
         assert!((1..=10_000).contains(&left), "{left}");
-        let _: bool = self.0.pexpire(lease(), 1).unwrap();
+        let _: bool = client.pexpire(lease(), 1).unwrap();
+        self.board
+            .await_that("another one leads", |board| board.get("calls") == 2);
+    }
+
+    fn stored(&mut self, number: i64) -> Option<String> {
+        self.board.0.get(format!("stored {number}")).unwrap()
     }
 }
 
-/// A process that asks for the key on eight threads. It is killed when this is dropped.
+/// A process with a role. It is killed when this is dropped.
 struct Worker(Child);
 
 impl Worker {
-    fn start(server: &Server) -> Self {
+    /// One that asks for the key on eight threads.
+    fn start(scene: &Scene) -> Self {
+        Self::with("ask", scene)
+    }
+
+    fn with(role: &str, scene: &Scene) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--ignored", "--exact", "processes::worker", "--nocapture"])
-            .env(URL, server.url())
+            .env(ROLE, role)
+            .env(URL, scene.server.url())
+            .env(BOARD, scene.beside.url())
             .stdout(Stdio::null());
         Self(command.spawn().unwrap())
     }
 
-    fn four(server: &Server) -> Vec<Self> {
-        (0..4).map(|_| Self::start(server)).collect()
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     #[track_caller]
@@ -88,7 +143,7 @@ impl Worker {
                 assert!(status.success(), "a worker failed: {status}");
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "a worker hangs");
+            assert!(start.elapsed() < 10 * PATIENCE, "a worker hangs");
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -104,16 +159,24 @@ impl Drop for Worker {
 #[test]
 #[ignore = "the other tests start it as a process of its own"]
 fn worker() {
-    let url = std::env::var(URL).expect("the other tests start this");
-    let store = Redis::builder(&url)
+    let variable = |name| std::env::var(name).expect("the other tests start this");
+    let store = Redis::builder(variable(URL))
         .namespace("p_")
         .deadline(PATIENCE)
         .build(Safe)
         .unwrap();
-    let cache: Cache<Plain, _> = Cache::builder(store).build();
+    let cache = Cache::builder(store).build();
+    match variable(ROLE).as_str() {
+        "ask" => ask(&cache, &variable(BOARD)),
+        "count" => count(&cache),
+        other => panic!("{other} is no role"),
+    }
+}
+
+fn ask(cache: &Cache<Plain, Redis<Safe>>, beside: &str) {
     let policy = Policy::new(Duration::from_secs(3600)).wait(PATIENCE);
     let ask = || {
-        let mut board = Board::open(&url);
+        let mut board = Board::open(beside);
         let Ok(lookup) = drive(cache.lookup(&key(), &policy), &ThreadPark);
         match lookup {
             Lookup::Miss(permit) => {
@@ -132,6 +195,7 @@ fn worker() {
                 };
                 board.add(&format!("hits {number}"), 1);
             }
+            Lookup::Pass(_) => drop(board.add("passes", 1)),
             other => panic!("{other:?}"),
         }
     };
@@ -142,41 +206,112 @@ fn crowd() -> i64 {
     4 * i64::try_from(THREADS).unwrap()
 }
 
+/// The counters, how often each process moves them and by how much. The server adds to a number of
+/// people's own by itself; any other one is read, added to and written if nothing has changed.
+fn counters() -> [(Key, i64, i64); 3] {
+    [
+        (Key::new(Kind::User, "up"), 25_000, 1),
+        (Key::new(Kind::User, "down"), 500, -3),
+        (Key::new(Kind::Memoize, "entry"), 100, 7),
+    ]
+}
+
+fn count(cache: &Cache<Plain, Redis<Safe>>) {
+    let policy = Policy::new(Duration::from_secs(3600));
+    for (key, times, delta) in counters() {
+        for _ in 0..times {
+            let Ok(sum) = drive(cache.count(&key, delta, &policy), &ThreadPark);
+            sum.unwrap();
+        }
+    }
+}
+
 #[test]
-fn t1_2_four_processes_and_one_call() {
-    let Some(server) = Server::start() else {
+fn a_hundred_thousand_increments_of_four_processes_are_all_counted() {
+    let Some(scene) = Scene::new() else {
         return;
     };
-    let mut board = Board::open(&server.url());
-    let workers = Worker::four(&server);
-    board.await_that("three processes wait", |board| {
-        board.get("calls") == 1 && board.listening() == 3
-    });
-    board.add("open", 1);
+    let workers: Vec<Worker> = (0..4).map(|_| Worker::with("count", &scene)).collect();
     workers.into_iter().for_each(Worker::succeeds);
-    assert_eq!(board.get("calls"), 1);
-    assert_eq!(board.get("hits 1"), crowd() - 1);
+    let store = Redis::builder(scene.server.url())
+        .namespace("p_")
+        .deadline(PATIENCE)
+        .build(Safe)
+        .unwrap();
+    for (key, times, delta) in counters() {
+        let found = now(<_ as Store<Plain>>::peek(&store, &key)).unwrap();
+        let value = found.map(|entry| entry.value.clone());
+        assert_eq!(value, Some(Plain::Int(4 * times * delta)), "{key}");
+    }
+}
+
+#[test]
+fn t1_2_four_processes_and_one_call() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let workers = scene.four();
+    scene.await_leader();
+    scene.board.add("open", 1);
+    workers.into_iter().for_each(Worker::succeeds);
+    assert_eq!(scene.board.get("calls"), 1);
+    assert_eq!(scene.board.get("hits 1"), crowd() - 1);
 }
 
 #[test]
 fn t1_4_one_follows_a_leader_that_is_killed() {
-    let Some(server) = Server::start() else {
+    let Some(mut scene) = Scene::new() else {
         return;
     };
-    let mut board = Board::open(&server.url());
-    let mut workers = Worker::four(&server);
-    board.await_that("three processes wait", |board| board.listening() == 3);
-    let leader = board.get("leader");
+    let mut workers = scene.four();
+    let leader = scene.await_leader();
     workers.retain(|worker| i64::from(worker.0.id()) != leader);
-    assert_eq!(
-        workers.len(),
-        3,
-        "the leader is one of the four, and dead now"
-    );
-    board.run_out();
-    board.await_that("another one leads", |board| board.get("calls") == 2);
-    board.add("open", 2);
+    assert_eq!(workers.len(), 3, "the leader was one of the four");
+    scene.run_out();
+    scene.board.add("open", 2);
     workers.into_iter().for_each(Worker::succeeds);
-    assert_eq!(board.get("calls"), 2);
-    assert_eq!(board.get("hits 2"), crowd() - 8 - 1);
+    assert_eq!(scene.board.get("calls"), 2);
+    assert_eq!(scene.board.get("hits 2"), crowd() - 8 - 1);
+}
+
+#[test]
+fn t1_5_a_leader_that_was_stopped_comes_too_late() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let mut workers = scene.four();
+    let leader = scene.await_leader();
+    let leads = |worker: &Worker| i64::from(worker.0.id()) == leader;
+    let stopped = workers.remove(workers.iter().position(leads).unwrap());
+    stopped.signal(Signal::STOP);
+    scene.run_out();
+    scene.board.add("open", 2);
+    workers.into_iter().for_each(Worker::succeeds);
+    assert_eq!(scene.stored(2).as_deref(), Some("Stored"));
+    stopped.signal(Signal::CONT);
+    stopped.succeeds();
+    assert_eq!(scene.stored(1).as_deref(), Some("Refused(Superseded)"));
+    Worker::start(&scene).succeeds();
+    assert_eq!(scene.board.get("calls"), 2);
+    assert_eq!(scene.board.get("hits 2"), crowd() - 1);
+}
+
+#[test]
+fn a_server_that_starts_anew_in_the_middle_keeps_nobody_waiting() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let workers = scene.four();
+    scene.await_leader();
+    scene.server.restart();
+    scene.board.add("open", crowd());
+    workers.into_iter().for_each(Worker::succeeds);
+    assert_eq!(
+        scene.stored(1).as_deref(),
+        Some("Fenced"),
+        "its lease is lost"
+    );
+    let again = scene.four();
+    again.into_iter().for_each(Worker::succeeds);
+    assert_ne!(scene.board.get("calls"), 1);
 }

@@ -27,3 +27,14 @@ larder_testkit::scenarios!({
     };
     ground(server)
 });
+
+mod processes {
+    use super::{Server, ground};
+
+    larder_testkit::process_scenarios!({
+        let Some(server) = Server::start() else {
+            return;
+        };
+        ground(server)
+    });
+}

@@ -46,18 +46,32 @@ pub use stale::*;
 pub use world::{CROWDS, Crowd, Polled, World, at_once, key, millis, secs};
 
 /// Makes the stores that scenarios run on. A store finishes its operations at their first poll.
-pub struct Ground<S>(Box<dyn Fn(Arc<HandClock>, u64) -> S + Send + Sync>);
+pub struct Ground<S> {
+    make: Box<dyn Fn(Arc<HandClock>, u64) -> S + Send + Sync>,
+    lists: bool,
+}
 
 impl<S: Store<u64>> Ground<S> {
     /// A ground of the stores that `make` makes: they go by the clock, and those of the same place, a
     /// number, share what they hold, as those of several processes do. A new place is empty.
     pub fn new(make: impl Fn(Arc<HandClock>, u64) -> S + Send + Sync + 'static) -> Self {
-        Self(Box::new(make))
+        Self {
+            make: Box::new(make),
+            lists: true,
+        }
+    }
+
+    /// Says that the stores cannot list their keys, and refuse to remove by prefix or pattern. Default:
+    /// they can.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.lists = false;
+        self
     }
 
     /// A store in a place.
     pub fn store(&self, clock: &Arc<HandClock>, place: u64) -> S {
-        (self.0)(Arc::clone(clock), place)
+        (self.make)(Arc::clone(clock), place)
     }
 
     /// A place where nobody has been, in this process.
@@ -88,8 +102,6 @@ macro_rules! scenarios {
             t1_5_no_wait_at_all_loads_at_once
             t1_6_no_other_key_waits
             t1_7_who_waited_for_a_private_answer_loads_side_by_side
-            t1_7_for_a_minute_nobody_waits_for_such_a_key
-            t1_7_a_shareable_answer_ends_the_minute_early
             t1_7_a_failure_says_nothing_about_the_next_answer
             t1_9_one_of_ten_who_wait_is_cancelled
             t2_1_before_the_ttl_is_over_it_is_fresh
@@ -142,6 +154,19 @@ macro_rules! process_scenarios {
             t2_2_one_process_refreshes_and_the_others_serve_what_is_stale
             t8_2_a_purge_of_another_process_fences_the_load
             a_lead_that_panics_is_followed_in_its_own_process_first
+        );
+    };
+}
+
+/// Makes one `#[test]` of each scenario in which a declined lease is remembered for a minute, for stores
+/// that measure it by the clock they are given and not by that of a server. The expression is a
+/// [`Ground`]; it is evaluated anew in each test.
+#[macro_export]
+macro_rules! minute_scenarios {
+    ($ground:expr) => {
+        $crate::scenarios!(@each $ground;
+            t1_7_for_a_minute_nobody_waits_for_such_a_key
+            t1_7_a_shareable_answer_ends_the_minute_early
         );
     };
 }

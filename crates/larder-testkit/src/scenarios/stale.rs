@@ -117,8 +117,12 @@ pub fn t2_3_a_purge_of_something_else_does_not_end_the_peace<S: Store<u64>>(grou
     let world = stored_world(ground);
     world.origin.set_failing(true);
     world.at(61_000);
-    let prefix = Removal::Prefix(world.key.kind(), b"another");
-    at_once(world.cache.purge(prefix)).expect("it works");
+    let another = [super::key("another")];
+    let removal = match ground.lists {
+        true => Removal::Prefix(world.key.kind(), b"another"),
+        false => Removal::Keys(&another),
+    };
+    at_once(world.cache.purge(removal)).expect("it works");
     assert!(matches!(world.ask_now(), Answer::Refreshed(1, None)));
     world.at(62_000);
     assert!(matches!(

@@ -100,12 +100,23 @@ impl<S: Store<u64>> World<S> {
 
     /// An answer that nobody has to wait for.
     pub fn ask_now(&self) -> Answer {
-        at_once(self.ask())
+        self.now(self.ask())
+    }
+
+    /// Runs a future that must not have to wait. With a store that has leases it may: for as long as
+    /// the server needs to hear that the last one was given up.
+    #[track_caller]
+    pub fn now<T>(&self, future: impl Future<Output = T>) -> T {
+        if !self.cache.store().leases() {
+            return at_once(future);
+        }
+        let Ok(output) = drive(future, &ThreadPark);
+        output
     }
 
     /// A lookup that nobody has to wait for.
     pub fn look_now(&self) -> Lookup<u64, S> {
-        at_once(self.cache.lookup(&self.key, &self.policy))
+        self.now(self.cache.lookup(&self.key, &self.policy))
     }
 
     /// The right to load, which the cache has to give at once.
@@ -135,9 +146,12 @@ impl<S: Store<u64>> World<S> {
     /// A caller, looked at only when a test wants it.
     pub fn caller(self: &Arc<Self>) -> Polled<Lookup<u64, S>> {
         let world = Arc::clone(self);
-        Polled(Box::pin(async move {
-            world.cache.lookup(&world.key, &world.policy).await
-        }))
+        let patient = self.cache.store().leases();
+        let lookup = async move { world.cache.lookup(&world.key, &world.policy).await };
+        Polled {
+            patient,
+            ..Polled::new(lookup)
+        }
     }
 }
 
@@ -155,7 +169,11 @@ pub fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A future that a test polls by hand.
-pub struct Polled<T>(Pin<Box<dyn Future<Output = T> + Send>>);
+pub struct Polled<T> {
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
+    /// Whether a store outside the process may keep it waiting for a moment.
+    patient: bool,
+}
 
 impl<T> fmt::Debug for Polled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,12 +192,15 @@ impl<S: Store<u64>> fmt::Debug for World<S> {
 impl<T> Polled<T> {
     /// A future that has not been polled.
     pub fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Box::pin(future))
+        Self {
+            future: Box::pin(future),
+            patient: false,
+        }
     }
 
     /// Polls once, with a waker that does nothing.
     pub fn poll(&mut self) -> Poll<T> {
-        self.0
+        self.future
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -203,9 +224,13 @@ impl<T> Polled<T> {
         }
     }
 
-    /// What it ends with, and asserts that it does so now.
+    /// What it ends with, and asserts that it does so now; that of a caller of a store with leases as
+    /// soon as the server has heard of everything.
     #[track_caller]
     pub fn ends(mut self) -> T {
+        if self.patient {
+            return self.ends_soon();
+        }
         match self.poll() {
             Poll::Ready(output) => output,
             Poll::Pending => panic!("it still waits"),

@@ -45,7 +45,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::orders::Orders;
-use super::{Mode, Put, Reading, Removal, Store};
+use super::{Lease, Mode, Put, Reading, Removal, Store};
 use crate::codec::{Codec, Envelope};
 use crate::entry::{Entry, Meta};
 use crate::error::Result;
@@ -131,6 +131,14 @@ impl<V: Value, K: KeyValue, C: Codec<V>> Store<V> for Keyed<K, C> {
 
     fn may_block(&self) -> bool {
         self.0.pairs.may_block()
+    }
+
+    fn leases(&self) -> bool {
+        self.0.pairs.leases()
+    }
+
+    async fn lease(&self, key: &Key) -> Result<Lease> {
+        self.0.pairs.lease(&self.0.names.lease(key)).await
     }
 
     async fn get(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>> {

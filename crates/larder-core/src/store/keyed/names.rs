@@ -13,6 +13,7 @@
 //! | `flask_cache_!` | the mark of the namespace |
 //! | `flask_cache_!hu:<base>`, … | the **family** of a base key: the digests of its variants |
 //! | `flask_cache_!l` | the **log** of the latest bumps |
+//! | `flask_cache_!k<digest>` | the lease of a key, where the store underneath has leases |
 //!
 //! A name that the store underneath does not take becomes `flask_cache_!d` and the 32 hexadecimal
 //! digits of its digest.
@@ -152,6 +153,12 @@ impl Names {
         self.name(self.route(key), &parts)
     }
 
+    /// The lease of a key.
+    pub(super) fn lease(&self, key: &Key) -> Vec<u8> {
+        let digest = format!("{:032x}", key.digest());
+        self.name(self.route(key), &[&[INNER, b'k'], digest.as_bytes()])
+    }
+
     pub(super) fn family(&self, key: &Key) -> Vec<u8> {
         let parts: [&[u8]; 2] = [&[INNER, b'h', key.kind() as u8, b':'], key.base()];
         self.name(self.route(key), &parts)
@@ -227,6 +234,8 @@ mod tests {
                     put(names.slot(&variant));
                     put(names.base(&key));
                     put(names.family(&key));
+                    put(names.lease(&key));
+                    put(names.lease(&variant));
                     put(names.own(&key, variant.digest()));
                 }
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::store::Lease;
 
 /// Bytes that stand under a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,6 +167,17 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
     ///
     /// Where a part does not answer; what the others have of the names is deleted all the same.
     fn delete_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether [`lease`](Self::lease) gives out rights among all processes.
+    fn leases(&self) -> bool {
+        false
+    }
+
+    /// Who may load what this name stands for, among all processes. Nothing else stands under the name.
+    fn lease(&self, name: &[u8]) -> impl Future<Output = Result<Lease>> + Send {
+        let _ = name;
+        async { Ok(Lease::Alone) }
+    }
 
     /// All names that begin so; `None` from a store that cannot list them.
     fn list(&self, _start: &[u8]) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {

@@ -1,0 +1,18 @@
+//! What a cache promises, over stores in one directory for each place.
+
+#![cfg(unix)]
+
+use larder_file::Files;
+use larder_testkit::scenarios::{Ground, Numbers};
+
+fn ground() -> Ground<Files<Numbers>> {
+    let directory = tempfile::tempdir().expect("there is room");
+    Ground::new(move |clock, place| {
+        let place = directory.path().join(place.to_string());
+        let store = Files::builder(place).clock(clock).build(Numbers);
+        store.expect("the settings are right")
+    })
+}
+
+larder_testkit::scenarios!(ground());
+larder_testkit::process_scenarios!(ground());
