@@ -1,7 +1,7 @@
 //! How a store is put together.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder_core::codec::{Envelope, Packing};
@@ -67,6 +67,11 @@ impl FileBuilder {
             blocks: None,
             watcher: None,
         }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// How many entries there are at most, in all namespaces of the directory; 0 for as many as the

@@ -138,6 +138,8 @@ impl Purges {
 pub(crate) struct Log {
     file: File,
     pid: u32,
+    /// Whether purges can be added to it.
+    pub(crate) writable: bool,
     pub(crate) generation: u64,
     /// How many bytes of the file are known, and the number of the last purge in them.
     seen: AtomicU64,
@@ -171,7 +173,7 @@ impl From<rustix::io::Errno> for Trouble {
 
 impl Log {
     /// The log in an open file.
-    pub(crate) fn open(file: File) -> Result<Self, Trouble> {
+    pub(crate) fn open(file: File, writable: bool) -> Result<Self, Trouble> {
         let mut header = [0; HEADER as usize];
         match file.read_exact_at(&mut header, 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -194,6 +196,7 @@ impl Log {
         let log = Self {
             file,
             pid: process::id(),
+            writable,
             generation: number(8),
             seen: AtomicU64::new(HEADER),
             sequence: AtomicU64::new(purges.sequence),

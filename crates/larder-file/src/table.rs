@@ -33,6 +33,11 @@ const FIRST_BITS: u32 = 4;
 /// A file takes whole blocks of this many bytes.
 pub(crate) const BLOCK: u64 = 4096;
 
+/// How many blocks a file of so many bytes takes.
+pub(crate) fn blocks(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(BLOCK).max(1)).unwrap_or(u32::MAX)
+}
+
 /// An entry in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
@@ -333,7 +338,8 @@ impl Table {
                 write_page(&temp.file, page)?;
             }
         }
-        temp.place(TABLE.as_bytes()).map_err(io::Error::from)?;
+        temp.place(root, TABLE.as_bytes())
+            .map_err(io::Error::from)?;
         match Self::open(root) {
             // It was whole a moment ago.
             Err(Fault::Lost | Fault::CutOff) => Err(Fault::Failed(io::ErrorKind::Other.into())),
@@ -393,7 +399,7 @@ impl Table {
         let slot = Slot {
             spot,
             keep_until,
-            blocks: u32::try_from(bytes.div_ceil(BLOCK).max(1)).unwrap_or(u32::MAX),
+            blocks: blocks(bytes),
             born: self.header.writes as u32,
         };
         page.put(place, &slot);
@@ -432,6 +438,11 @@ impl Table {
         let mut page = self.home(spot.of_base())?;
         page.set_variants(page.variants().saturating_add_signed(by));
         Ok(self.save(&mut page)?)
+    }
+
+    /// Whether there is an entry at `spot`.
+    pub(crate) fn has(&self, spot: Spot) -> Result<bool, Fault> {
+        Ok(self.home(spot)?.find(spot).is_some())
     }
 
     /// Whether there may be variants of this base key.

@@ -56,9 +56,10 @@ impl Temp {
         self.file.write_all_at(bytes, at)
     }
 
-    /// Puts the file in the place of whatever is at `path`.
-    pub(crate) fn place(&mut self, path: &[u8]) -> Result<(), Errno> {
-        let placed = sys::rename(&self.root, self.name.as_bytes(), &self.root, path);
+    /// Puts the file in the place of whatever is at `path` in this root, which may have taken the place
+    /// of the one in which the file was made.
+    pub(crate) fn place(&mut self, root: impl AsFd, path: &[u8]) -> Result<(), Errno> {
+        let placed = sys::rename(&self.root, self.name.as_bytes(), root, path);
         if placed.is_ok() {
             self.name.clear();
         }
@@ -67,11 +68,11 @@ impl Temp {
 
     /// As [`place`](Self::place) where something is at `path` already. Some file systems write a file
     /// to the disk when it replaces another one; files that change places are spared that.
-    pub(crate) fn replace(&mut self, path: &[u8]) -> Result<(), Errno> {
-        match sys::exchange(&self.root, self.name.as_bytes(), &self.root, path) {
+    pub(crate) fn replace(&mut self, root: impl AsFd, path: &[u8]) -> Result<(), Errno> {
+        match sys::exchange(&self.root, self.name.as_bytes(), root.as_fd(), path) {
             // What is dropped is the old file.
             Ok(()) => Ok(()),
-            Err(_) => self.place(path),
+            Err(_) => self.place(root, path),
         }
     }
 }

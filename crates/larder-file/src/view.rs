@@ -37,6 +37,14 @@ impl Place {
     fn log_path(&self) -> PathBuf {
         self.directory.join(ROOT).join(&self.log)
     }
+
+    /// Removes the log, which takes no room.
+    pub(crate) fn remove_log(&self) -> io::Result<()> {
+        match std::fs::remove_file(self.log_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
 }
 
 /// The directory, and the log of one namespace, in this process.
@@ -123,20 +131,16 @@ pub(crate) fn is_read_only(error: &io::Error) -> bool {
 
 fn open_log(root: impl AsFd, name: &str) -> Result<Log, Trouble> {
     let open = |flags| sys::file(root.as_fd(), name.as_bytes(), flags);
-    let file = match open(OFlags::RDWR) {
-        Err(Errno::ROFS | Errno::ACCESS) => open(OFlags::RDONLY),
-        file => file,
+    let (file, writable) = match open(OFlags::RDWR) {
+        Err(Errno::ROFS | Errno::ACCESS) => (open(OFlags::RDONLY), false),
+        file => (file, true),
     };
     match file {
-        Ok(file) => log_in(file),
+        Ok(file) => Log::open(file, writable),
         Err(Errno::NOENT) => Err(Trouble::Gone),
         Err(Errno::LOOP | Errno::ISDIR) => Err(Trouble::Damaged("it is no file")),
         Err(error) => Err(error.into()),
     }
-}
-
-fn log_in(file: File) -> Result<Log, Trouble> {
-    Log::open(file)
 }
 
 /// Makes a log where none is.
@@ -163,7 +167,7 @@ pub(crate) fn mend_log(place: &Place) -> Result<bool, Trouble> {
 fn write_log(root: &Arc<OwnedFd>, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut temp = Temp::new(root, sys::PRIVATE)?;
     temp.write_at(bytes, 0)?;
-    Ok(temp.place(name.as_bytes())?)
+    Ok(temp.place(root, name.as_bytes())?)
 }
 
 /// Milliseconds of a clock that costs little to read.

@@ -4,9 +4,9 @@ use larder_core::codec::Codec;
 use larder_core::{Entry, Error, ErrorKind, Fence, Key, Meta, Result, Value};
 use rustix::fs::Mode;
 
-use super::Inner;
 use super::scan::troubled;
 use super::session::{There, or_failed};
+use super::{Inner, failed};
 use crate::head::Head;
 use crate::sys;
 use crate::temp::Temp;
@@ -67,7 +67,7 @@ impl<C> Inner<C> {
     where
         C: Codec<V>,
     {
-        let (view, sequence) = self.look()?;
+        let (view, sequence) = self.look().map_err(failed)?;
         let now = (&*view, sequence);
         let spot = self.parts.names.spot(key);
         let Some(raw) = self.raw(&view, spot).map_err(troubled)? else {

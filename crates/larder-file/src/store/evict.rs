@@ -4,13 +4,15 @@
 //! was read, and drops one that has none. An entry that came a short while ago, as counted in writes,
 //! is passed over, because nobody has had the time to read it again.
 
-use super::session::{Session, Stop};
+use super::session::{Session, Stop, There};
 use crate::names::Spot;
 use crate::table::{BLOCK, Page, SLOTS, Slot};
 
 /// How many expired entries one write takes out at most, and in how many pages it looks for them.
 const EXPIRED: usize = 8;
 const SWEPT: usize = 2;
+/// After so many writes, one of the folders is looked through.
+const SCRUBBED: u64 = 64;
 /// How many pages one eviction looks through before it takes what has been there longest in one of
 /// them, read or not.
 const VISITED: usize = 8;
@@ -21,6 +23,7 @@ impl<C> Session<'_, C> {
     /// Makes room after a write to `written`.
     pub(super) fn make_room(&mut self, written: Spot, now: u64) -> Result<(), Stop> {
         self.expire(written, now)?;
+        self.scrub()?;
         let bounds = self.inner.parts.bounds;
         let most = (bounds.bytes / BLOCK).max(1);
         loop {
@@ -66,6 +69,26 @@ impl<C> Session<'_, C> {
         while self.table()?.header.blocks + blocks > before {
             if !self.evict(None, now)? {
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters what lies in the directory and not in the table, of which a crash of the machine may have
+    /// lost a part: now and then, one of the 256 folders.
+    fn scrub(&mut self) -> Result<(), Stop> {
+        let writes = self.table()?.header.writes;
+        if !writes.is_multiple_of(SCRUBBED) {
+            return Ok(());
+        }
+        let folder = (writes / SCRUBBED) as u8;
+        for spot in self.inner.spots_in(&self.view, folder)? {
+            if !self.with_table(|table| table.has(spot))?
+                && let There::Entry(head) = self.there(spot)?
+            {
+                let bytes = self.length(spot);
+                // Where its page is full, another time.
+                self.with_table(|table| table.enter(spot, head.keep_until, bytes))?;
             }
         }
         Ok(())

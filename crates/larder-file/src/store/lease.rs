@@ -25,7 +25,7 @@ struct Right {
 
 impl<C> Inner<C> {
     pub(super) fn lease(&self, key: &Key) -> Result<Lease> {
-        let (view, _) = self.look()?;
+        let (view, _) = self.look().map_err(failed)?;
         let number = self.parts.names.spot(key).hash();
         let is_declined = || {
             let declined = view.declined.as_ref();

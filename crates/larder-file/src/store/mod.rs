@@ -110,7 +110,7 @@ impl<C> Files<C> {
 
 impl<C> Inner<C> {
     /// The directory as this process has it open, and the number of the last finished purge.
-    fn look(&self) -> Result<(Arc<View>, u64)> {
+    fn look(&self) -> io::Result<(Arc<View>, u64)> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let looked = match &*self.view.load() {
@@ -125,7 +125,7 @@ impl<C> Inner<C> {
             };
             match self.reopen(trouble) {
                 Ok(()) => {}
-                Err(Trouble::Failed(error)) => return Err(failed(error)),
+                Err(Trouble::Failed(error)) => return Err(error),
                 Err(trouble) => last = Some(trouble),
             }
         }
@@ -133,10 +133,8 @@ impl<C> Inner<C> {
             Some(Trouble::Damaged(what)) => what,
             _ => "it changes again and again (does somebody remove it?)",
         };
-        Err(Error::new(
-            ErrorKind::Store,
-            format!("the record of purges cannot be used: {why}"),
-        ))
+        let detail = format!("the record of purges cannot be used: {why}");
+        Err(io::Error::other(detail))
     }
 
     /// Opens the directory anew, after what had been opened turned out to be of no use.

@@ -7,8 +7,8 @@ use larder_core::store::Reading;
 use larder_core::{Entry, Fence, Key, Meta, Result, Value};
 use rustix::io::Errno;
 
-use super::Inner;
 use super::scan::troubled;
+use super::{Inner, failed};
 use crate::head::{Head, Look};
 use crate::log::Trouble;
 use crate::names::Spot;
@@ -40,7 +40,11 @@ impl<C> Inner<C> {
     {
         // The fence comes first: a purge between the two reads then fences the load for nothing,
         // where the other order would let its result pass.
-        let (view, sequence) = self.look()?;
+        let (view, sequence) = match self.look() {
+            Ok(looked) => looked,
+            Err(error) if sys::is_full(&error) => return Ok(nothing()),
+            Err(error) => return Err(failed(error)),
+        };
         let fence = Fence {
             all: view.log.generation,
             sequence,
@@ -188,5 +192,13 @@ impl<C> Inner<C> {
         Ok(head.sequence >= purges.cleared
             && key.is_some_and(|key| purges.removed(names.spot(&key)) <= head.sequence)
             && purges.bumped(tags) <= head.sequence)
+    }
+}
+
+/// What is read where there is no room even to begin: a load from here stores nothing.
+fn nothing<V>() -> Reading<V> {
+    Reading {
+        entry: None,
+        fence: Fence::default(),
     }
 }

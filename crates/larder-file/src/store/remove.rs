@@ -5,8 +5,8 @@ use std::io;
 
 use larder_core::{Key, Result, Tag};
 
-use super::Inner;
 use super::session::{Session, Stop, There, or_failed};
+use super::{Inner, failed};
 use crate::log::Purge;
 use crate::names::Spot;
 use crate::sys;
@@ -19,7 +19,9 @@ impl<C> Inner<C> {
     pub(super) fn remove_keys(&self, keys: &[Key]) -> Result<Vec<Key>> {
         let mut removed = Vec::new();
         for batch in keys.chunks(BATCH) {
-            removed.append(&mut or_failed(self.turn(|session| session.remove(batch)))?);
+            removed.append(&mut or_failed(
+                self.purging(|session| session.remove(batch)),
+            )?);
         }
         Ok(removed)
     }
@@ -29,17 +31,18 @@ impl<C> Inner<C> {
             return Ok(());
         }
         let names = self.parts.names;
-        or_failed(self.turn(|session| {
-            let purges = tags.iter().map(|tag| Purge::Tag(names.tag(tag)));
-            session.purge_at_any_cost(purges)
-        }))
+        or_failed(
+            self.purging(|session| {
+                session.purge(tags.iter().map(|tag| Purge::Tag(names.tag(tag))))
+            }),
+        )
     }
 
     /// Makes everything invalid, then gives back its room in steps, so that the others can write in
     /// between.
     pub(super) fn clear(&self) -> Result<()> {
-        let number = or_failed(self.turn(|session| {
-            session.purge_at_any_cost([Purge::All].into_iter())?;
+        let number = or_failed(self.purging(|session| {
+            session.purge([Purge::All].into_iter())?;
             Ok(session.sequence)
         }))?;
         self.remove_older(number, |_| true).map(drop)
@@ -49,8 +52,8 @@ impl<C> Inner<C> {
     pub(super) fn remove_where(&self, matches: impl Fn(&Key) -> bool) -> Result<Vec<Key>> {
         // Loads whose keys are not stored yet have no name here: one purge fences them all. What is
         // stored from now on was loaded afterwards, and stays.
-        let number = or_failed(self.turn(|session| {
-            session.purge_at_any_cost([Purge::Loads].into_iter())?;
+        let number = or_failed(self.purging(|session| {
+            session.purge([Purge::Loads].into_iter())?;
             Ok(session.sequence)
         }))?;
         self.remove_older(number, matches)
@@ -59,7 +62,12 @@ impl<C> Inner<C> {
     /// Removes the entries of this namespace from before the purge `number` whose keys match; answers
     /// their base keys, where something usable was there. What is no entry any more goes too.
     fn remove_older(&self, number: u64, matches: impl Fn(&Key) -> bool) -> Result<Vec<Key>> {
-        let (view, _) = self.look()?;
+        let view = match self.look() {
+            Ok((view, _)) => view,
+            // There is no log, and no room for one: nothing is valid.
+            Err(error) if sys::is_full(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
         let spots = or_failed(self.spots(&view).map_err(io::Error::from))?;
         let mut removed = BTreeSet::new();
         for batch in spots.chunks(BATCH) {
@@ -72,7 +80,7 @@ impl<C> Inner<C> {
                 }
             }
             if !found.is_empty() {
-                or_failed(self.turn(|session| {
+                or_failed(self.purging(|session| {
                     for (spot, key) in &found {
                         if session.take_older(*spot, number)? {
                             removed.extend(key.as_ref().map(Key::base_key));
@@ -138,18 +146,10 @@ impl<C> Session<'_, C> {
         }
         // What is gone has made room.
         match recorded {
-            Err(Stop::Failed(error)) if sys::is_full(&error) => self.purge_at_any_cost(purges)?,
+            Err(Stop::Failed(error)) if sys::is_full(&error) => self.purge(purges)?,
             recorded => recorded?,
         }
         Ok(removed)
-    }
-
-    /// Records purges; where there is no room for it, forgets everything instead.
-    fn purge_at_any_cost(&mut self, purges: impl Iterator<Item = Purge>) -> Result<(), Stop> {
-        match self.purge(purges) {
-            Err(Stop::Failed(error)) if sys::is_full(&error) => self.forget_everything(),
-            done => done,
-        }
     }
 
     /// Takes out what lies at `spot` if it is still from before the purge `number`; whether it could

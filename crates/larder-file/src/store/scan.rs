@@ -23,7 +23,7 @@ impl<C> Inner<C> {
     }
 
     /// Those in one of the folders.
-    fn spots_in(&self, view: &View, number: u8) -> Result<Vec<Spot>, Errno> {
+    pub(super) fn spots_in(&self, view: &View, number: u8) -> Result<Vec<Spot>, Errno> {
         let names = sys::list(&view.root, folder(number).as_bytes())?;
         let spots = names.iter().filter_map(|name| Spot::read(number, name));
         Ok(spots.collect())
@@ -66,7 +66,7 @@ impl<C> Inner<C> {
     where
         C: Codec<V>,
     {
-        let (view, sequence) = self.look()?;
+        let (view, sequence) = self.look().map_err(failed)?;
         let spots = self.family(&view, self.parts.names.spot(base));
         let spots = spots.map_err(|error| failed(error.into()))?;
         let mut found: Vec<(Spot, Key)> = Vec::new();
@@ -90,7 +90,7 @@ impl<C> Inner<C> {
     }
 
     pub(super) fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<Listed>> {
-        let (view, sequence) = self.look()?;
+        let (view, sequence) = self.look().map_err(failed)?;
         let spots = self.spots(&view).map_err(|error| failed(error.into()))?;
         let now = self.parts.clock.now();
         let mut found = Vec::new();

@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::log::{Log, Purge, Trouble};
 use crate::names::{LOCK, Spot};
 use crate::sys;
-use crate::table::{Fault, Header, Slot, Table};
+use crate::table::{Fault, Header, Slot, Table, blocks};
 use crate::temp::Temp;
 use crate::view::View;
 
@@ -92,14 +92,44 @@ impl<C> Inner<C> {
         ))
     }
 
+    /// As [`turn`](Self::turn), for purges. Where there is no room to say what is purged everything in
+    /// this namespace is forgotten instead: the next who looks begins a new sequence, in which no entry
+    /// is valid.
+    pub(super) fn purging<T: Default>(
+        &self,
+        work: impl FnMut(&mut Session<'_, C>) -> Result<T, Stop>,
+    ) -> Result<T, io::Error> {
+        match self.turn(work) {
+            Err(error) if sys::is_full(&error) => {
+                self.parts.place.remove_log()?;
+                self.tell(&FileEvent::Emptied);
+                Ok(T::default())
+            }
+            done => done,
+        }
+    }
+
+    /// Whether the directory can be written to by now, where that was not so when it was opened. Then
+    /// it has been opened anew.
+    fn reopened_writable(&self) -> Result<bool, Stop> {
+        self.reopen(Trouble::Gone)?;
+        match &*self.view.load() {
+            Some(view) if view.log.writable => Err(Stop::Again(Trouble::Inherited)),
+            _ => Ok(false),
+        }
+    }
+
     fn try_turn<T>(
         &self,
         work: &mut impl FnMut(&mut Session<'_, C>) -> Result<T, Stop>,
         events: &mut Vec<FileEvent>,
     ) -> Result<T, Stop> {
-        let (view, _) = self.look().map_err(io::Error::other)?;
+        let (view, _) = self.look()?;
         if view.log.is_inherited() {
             return Err(Stop::Again(Trouble::Inherited));
+        }
+        if !view.log.writable && !self.reopened_writable()? {
+            return Err(io::Error::from(Errno::ROFS).into());
         }
         let lock = Lock::hold(&view.root, LOCK.as_bytes())?;
         // Whoever held the lock before may have changed anything.
@@ -150,14 +180,6 @@ impl<C> Session<'_, C> {
         }
         let bytes = Log::begin(self.view.log.generation, &*self.view.log.purges()?);
         self.view.replace_log(&self.inner.parts.place, &bytes)?;
-        Ok(())
-    }
-
-    /// Forgets everything in this namespace where there is no room to say what: the next who looks
-    /// begins a new sequence, in which no entry is valid.
-    pub(super) fn forget_everything(&mut self) -> Result<(), Stop> {
-        sys::unlink(&self.view.root, self.inner.parts.place.log.as_bytes())?;
-        self.events.push(FileEvent::Emptied);
         Ok(())
     }
 
@@ -240,12 +262,12 @@ impl<C> Session<'_, C> {
         }
         let path = spot.path();
         match there {
-            There::Entry(_) => temp.replace(path.as_bytes())?,
-            There::Other(_) => temp.place(path.as_bytes())?,
-            There::Nothing => match temp.place(path.as_bytes()) {
+            There::Entry(_) => temp.replace(&self.view.root, path.as_bytes())?,
+            There::Other(_) => temp.place(&self.view.root, path.as_bytes())?,
+            There::Nothing => match temp.place(&self.view.root, path.as_bytes()) {
                 Err(Errno::NOENT) => {
                     sys::make_folder(&self.view.root, path.folder())?;
-                    temp.place(path.as_bytes())?;
+                    temp.place(&self.view.root, path.as_bytes())?;
                 }
                 placed => placed?,
             },
@@ -306,28 +328,30 @@ impl<C> Session<'_, C> {
     fn rebuild_table(&mut self) -> Result<Table, Stop> {
         let mut slots = Vec::new();
         for spot in self.inner.spots(&self.view)? {
-            let There::Entry(head) = self.there(spot)? else {
-                continue;
-            };
-            let about = rustix::fs::statat(
-                &self.view.root,
-                spot.path().as_bytes(),
-                rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-            );
-            let length = about.map_or(1, |about| about.st_size.cast_unsigned());
-            slots.push(Slot {
-                spot,
-                keep_until: head.keep_until,
-                blocks: u32::try_from(length.div_ceil(crate::table::BLOCK).max(1))
-                    .unwrap_or(u32::MAX),
-                born: 0,
-            });
+            if let There::Entry(head) = self.there(spot)? {
+                slots.push(Slot {
+                    spot,
+                    keep_until: head.keep_until,
+                    blocks: blocks(self.length(spot)),
+                    born: 0,
+                });
+            }
         }
         if !slots.is_empty() {
             self.events
                 .push(FileEvent::TableRebuilt(slots.len() as u64));
         }
         self.made(Table::make(&self.view.root, Header::default(), &slots))
+    }
+
+    /// The bytes of a file that is there.
+    pub(super) fn length(&self, spot: Spot) -> u64 {
+        let about = rustix::fs::statat(
+            &self.view.root,
+            spot.path().as_bytes(),
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        );
+        about.map_or(1, |about| about.st_size.cast_unsigned())
     }
 
     fn made(&self, table: Result<Table, Fault>) -> Result<Table, Stop> {

@@ -49,7 +49,7 @@ impl<C> Inner<C> {
         if envelope.len() > self.parts.max_value {
             return or_failed(self.turn_away(&order));
         }
-        let (view, sequence) = self.look()?;
+        let (view, sequence) = self.look().map_err(failed)?;
         if !entry.fence.is_direct() && entry.fence.sequence > sequence {
             return Ok(Put::Fenced);
         }

@@ -2,7 +2,12 @@
 
 #![cfg(unix)]
 
+mod damage;
+mod foreign;
 mod kills;
+mod log;
 mod pair;
 mod processes;
+mod room;
+mod settings;
 mod support;

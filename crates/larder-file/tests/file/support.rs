@@ -26,6 +26,7 @@ pub(crate) struct Bench {
     pub(crate) store: Files<Safe>,
     pub(crate) events: Events,
     pub(crate) clock: Arc<dyn Clock>,
+    path: PathBuf,
 }
 
 pub(crate) fn builder(directory: &Path) -> FileBuilder {
@@ -64,6 +65,7 @@ impl Bench {
             .clock(Arc::clone(&clock))
             .observer(move |event| told.lock().unwrap().push(event.clone()));
         Self {
+            path: builder.directory().to_path_buf(),
             store: builder.build(Safe).unwrap(),
             events,
             clock,
@@ -140,6 +142,56 @@ impl Bench {
 
     pub(crate) fn entries(&self) -> u64 {
         <_ as Store<Plain>>::size(&self.store).entries
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        <_ as Store<Plain>>::size(&self.store).evicted
+    }
+
+    /// The file of a key, which is looked for by what is in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        let key = key(name);
+        let mut files = self.entry_files();
+        files.retain(|file| {
+            let bytes = std::fs::read(file).unwrap();
+            let whole = bytes.windows(key.as_bytes().len());
+            whole.into_iter().any(|part| part == key.as_bytes())
+        });
+        assert_eq!(files.len(), 1, "{name}: {files:?}");
+        files.remove(0)
+    }
+
+    fn entry_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for folder in std::fs::read_dir(self.path.join("larder-1/entries")).unwrap() {
+            let folder = folder.unwrap().path();
+            if folder.is_dir() {
+                let items = std::fs::read_dir(folder).unwrap();
+                files.extend(
+                    items
+                        .map(|item| item.unwrap().path())
+                        .filter(|file| file.is_file()),
+                );
+            }
+        }
+        files
+    }
+
+    /// How many files of entries there are.
+    pub(crate) fn files(&self) -> u64 {
+        self.entry_files().len() as u64
+    }
+
+    /// What they take on the disk, in whole blocks.
+    pub(crate) fn disk(&self) -> u64 {
+        let files = self.entry_files();
+        let lengths = files.iter().map(|file| file.metadata().unwrap().len());
+        lengths.map(|length| length.next_multiple_of(4096)).sum()
+    }
+
+    pub(crate) fn try_get(&self, name: &str) -> Result<Option<Plain>> {
+        let reading = self.try_run(<_ as Store<Plain>>::get(&self.store, &key(name), &[]))?;
+        Ok(reading.entry.map(|entry| entry.value.clone()))
     }
 
     pub(crate) fn told(&self) -> Vec<FileEvent> {

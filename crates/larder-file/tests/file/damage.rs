@@ -1,0 +1,268 @@
+//! Files that are not what was written to them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use larder_core::codec::Plain;
+use larder_core::store::Put;
+use larder_file::FileEvent;
+
+use crate::support::{Bench, folder, key, variant};
+
+#[test]
+fn an_entry_with_any_byte_damaged_or_cut_anywhere_is_a_miss() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text("k", "the value");
+    let file = bench.file("k");
+    let whole = fs::read(&file).unwrap();
+    for at in 0..whole.len() {
+        for bits in [1, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= bits;
+            fs::write(&file, &bytes).unwrap();
+            assert_eq!(bench.get_text("k"), None, "byte {at} ^ {bits}");
+        }
+        fs::write(&file, &whole[..at]).unwrap();
+        assert_eq!(bench.get_text("k"), None, "cut at {at}");
+        fs::write(&file, [&whole[..], &whole[..at + 1]].concat()).unwrap();
+        assert_eq!(bench.get_text("k"), None, "{at} too many");
+    }
+    let found = bench.store.unreadables();
+    let counted = found.foreign + found.damaged + found.other_version + found.wrong_seal;
+    assert_eq!(counted, 5 * whole.len() as u64);
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(bench.get_text("k").as_deref(), Some("the value"));
+    assert_eq!(bench.told(), []);
+}
+
+const KEYS: u64 = 40;
+
+fn text(which: u64) -> String {
+    format!("value {which}")
+}
+
+/// Fills a store. Every third key was bumped, every seventh removed, as far as the log says.
+fn fill(path: &Path) {
+    let bench = Bench::at(path);
+    for which in 0..KEYS {
+        let name = key(which.to_string());
+        let tag = format!("tag {}", which % 3);
+        let (_, fence) = bench.read(&name);
+        bench.load(&name, Plain::text(text(which)), &[&tag], fence);
+    }
+    bench.bump("tag 0");
+    for which in (0..KEYS).step_by(7) {
+        // The file comes back, as if whoever removed it had been killed before that.
+        let file = bench.file(&which.to_string());
+        let there = fs::read(&file).unwrap();
+        bench.remove(&key(which.to_string()));
+        fs::write(&file, there).unwrap();
+    }
+}
+
+fn is_gone(which: u64) -> bool {
+    which.is_multiple_of(3) || which.is_multiple_of(7)
+}
+
+/// Reads everything: what is found is what was written and not purged. How much that is.
+fn look(bench: &Bench, what: &str) -> usize {
+    let found = (0..KEYS).filter(|&which| {
+        let Some(found) = bench.get_text(which.to_string()) else {
+            return false;
+        };
+        assert_eq!(found, text(which), "{what}");
+        assert!(!is_gone(which), "{what}: {which} is back");
+        true
+    });
+    found.count()
+}
+
+fn log(path: &Path) -> PathBuf {
+    let root = fs::read_dir(path.join("larder-1")).unwrap();
+    let mut files = root.map(|item| item.unwrap().path());
+    let is_log = |file: &PathBuf| {
+        let name = file.file_name().unwrap().to_string_lossy();
+        name.starts_with("purges-")
+    };
+    files.find(is_log).unwrap()
+}
+
+#[test]
+fn a_damaged_log_never_brings_back_what_was_purged() {
+    let (_folder, path) = folder();
+    fill(&path);
+    assert_eq!(look(&Bench::at(&path), "as it was filled"), 22);
+    let file = log(&path);
+    let whole = fs::read(&file).unwrap();
+    let mut kept = 0;
+    let ways = (0..whole.len()).map(|at| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x21;
+        (format!("byte {at}"), bytes)
+    });
+    let cuts = (0..64)
+        .chain([64 + 16])
+        .map(|length| (format!("cut at {length}"), whole[..length].to_vec()));
+    for (what, bytes) in ways.chain(cuts) {
+        fs::write(&file, &bytes).unwrap();
+        let bench = Bench::at(&path);
+        if what == "cut at 80" {
+            // Nobody can tell a log that lost whole records from one that never had them; nothing of
+            // ours makes it shorter.
+            continue;
+        }
+        let found = look(&bench, &what);
+        kept += found;
+        assert_eq!(found > 0, bench.told().is_empty(), "{what}");
+        assert_eq!(bench.put_text("new", "value"), Put::Stored, "{what}");
+        assert_eq!(bench.get_text("new").as_deref(), Some("value"), "{what}");
+    }
+    // Only the bytes of the header that say nothing may be other ones; they are checked all the same.
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn a_log_that_is_damaged_in_use_is_replaced_for_all() {
+    let (_folder, path) = folder();
+    let (one, other) = (Bench::at(&path), Bench::at(&path));
+    one.put_text("k", "v");
+    assert_eq!(other.get_text("k").as_deref(), Some("v"));
+    one.bump("t");
+    let file = log(&path);
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    bytes.extend_from_slice(&[0; 40]);
+    fs::write(&file, bytes).unwrap();
+    for bench in [&one, &other] {
+        assert_eq!(bench.get_text("k"), None);
+    }
+    let told = [one.told(), other.told()].concat();
+    assert!(matches!(told[..], [FileEvent::PurgesLost(_)]), "{told:?}");
+    one.put_text("k", "new");
+    assert_eq!(other.get_text("k").as_deref(), Some("new"));
+    other.remove(&key("k"));
+    assert_eq!(one.get_text("k"), None);
+}
+
+#[test]
+fn a_record_that_was_cut_off_is_no_purge_and_gives_way_to_the_next() {
+    let (_folder, path) = folder();
+    let (one, other) = (Bench::at(&path), Bench::at(&path));
+    one.put_text("k", "v");
+    one.bump("t");
+    let file = log(&path);
+    let whole = fs::read(&file).unwrap();
+    for length in 1..32 {
+        let torn = [&whole[..], &whole[64..64 + length]].concat();
+        fs::write(&file, torn).unwrap();
+        assert_eq!(other.get_text("k").as_deref(), Some("v"), "{length}");
+    }
+    one.bump("t");
+    one.remove(&key("k"));
+    assert_eq!(other.get_text("k"), None);
+    assert_eq!([one.told(), other.told()].concat(), []);
+    assert_eq!(fs::read(&file).unwrap().len(), whole.len() + 2 * 32);
+}
+
+#[test]
+fn a_log_or_a_directory_that_is_removed_or_exchanged_is_noticed() {
+    let (_folder, path) = folder();
+    let (one, other) = (Bench::at(&path), Bench::at(&path));
+    one.put_text("k", "v");
+    assert_eq!(other.get_text("k").as_deref(), Some("v"));
+    fs::remove_file(log(&path)).unwrap();
+    assert_eq!(other.get_text("k"), None);
+    one.put_text("k", "v");
+    assert_eq!(other.get_text("k").as_deref(), Some("v"));
+    fs::remove_dir_all(&path).unwrap();
+    assert_eq!(other.get_text("k"), None);
+    one.put_text("k", "again");
+    assert_eq!(other.get_text("k").as_deref(), Some("again"));
+    // A writer looks closely before it changes anything.
+    fs::rename(&path, path.with_extension("old")).unwrap();
+    one.put_text("k", "new");
+    assert_eq!(Bench::at(&path).get_text("k").as_deref(), Some("new"));
+}
+
+#[test]
+fn a_damaged_table_is_made_anew_and_bounds_hold() {
+    let (_folder, path) = folder();
+    let bound = || Bench::of(crate::support::builder(&path).threshold(50));
+    let first = bound();
+    for number in 0..50 {
+        first.put_text(number.to_string(), "v");
+    }
+    let page = variant(&key("page"), "1");
+    first.put(&page, Plain::Int(1));
+    let table = path.join("larder-1/table");
+    let length = fs::read(&table).unwrap().len();
+    // Every byte of the header and of the first page, then here and there; cut, and gone.
+    let bytes = (0..88).chain(4096..4400).chain((4400..length).step_by(997));
+    let bytes = bytes.map(|at| (at, true));
+    let cuts = [0, 1, 87, 88, 4095, 4096, 5000, length - 1].map(|at| (at, false));
+    for (at, flip) in bytes.chain(cuts) {
+        let mut bytes = fs::read(&table).unwrap();
+        match flip {
+            true => bytes[at] ^= 0x55,
+            false => bytes.truncate(at),
+        }
+        fs::write(&table, bytes).unwrap();
+        let bench = bound();
+        for number in 0..3 {
+            bench.put_text(format!("{at} {flip} {number}"), "v");
+            let size = bench.entries();
+            assert!((40..=50).contains(&size), "{at}: {size}");
+            assert_eq!(bench.files(), size, "{at}");
+        }
+    }
+    fs::remove_file(&table).unwrap();
+    let bench = bound();
+    bench.put_text("new", "v");
+    assert_eq!((bench.entries(), bench.files()), (50, 50));
+    assert!(
+        matches!(bench.told()[..], [FileEvent::TableRebuilt(50 | 51)]),
+        "{:?}",
+        bench.told()
+    );
+}
+
+#[test]
+fn the_variants_of_a_base_key_give_way_also_after_the_table_was_lost() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    let page = variant(&key("page"), "1");
+    bench.put(&page, Plain::Int(1));
+    fs::remove_file(path.join("larder-1/table")).unwrap();
+    bench.put(&key("page"), Plain::Int(2));
+    assert_eq!(bench.get(&page), Some(Plain::Int(2)));
+    bench.put(&page, Plain::Int(3));
+    fs::remove_file(path.join("larder-1/table")).unwrap();
+    bench.remove(&key("page"));
+    assert_eq!(bench.get(&page), None);
+    assert_eq!(bench.files(), 0);
+}
+
+#[test]
+fn files_that_the_table_has_lost_are_found_again() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    for number in 0..20 {
+        bench.put_text(format!("lost {number}"), "v");
+    }
+    // As after a crash of the machine that the files outlived and the table did not.
+    let table = path.join("larder-1/table");
+    let mut bytes = fs::read(&table).unwrap();
+    bytes[4096..].fill(0);
+    fs::write(&table, bytes).unwrap();
+    for number in 0..64 * 256 {
+        bench.put_text(format!("new {}", number % 8), "v");
+    }
+    let left = (0..20).filter(|number| bench.get_text(format!("lost {number}")).is_some());
+    assert_eq!(left.count(), 20);
+    for number in 0..20 {
+        bench.remove(&key(format!("lost {number}")));
+    }
+    assert_eq!(bench.files(), 8);
+}
