@@ -49,6 +49,16 @@ pub(crate) struct Slot {
     pub(crate) born: u32,
 }
 
+/// What became of an entry that was to be entered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entered {
+    Done {
+        may_have_variants: bool,
+    },
+    /// Its page is full: this entry of that page has to go first.
+    Full(Option<Spot>),
+}
+
 /// The table cannot be used as it is.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -382,19 +392,21 @@ impl Table {
         self.page(page_of(spot.hash(), self.header.bits))
     }
 
-    /// Enters a file of so many bytes, in the place of whatever was known of `spot`. When its page is
-    /// full, answers an entry of that page that has to go first.
+    /// Enters a file of so many bytes, in the place of whatever was known of `spot`.
     pub(crate) fn enter(
         &mut self,
         spot: Spot,
         keep_until: u64,
         bytes: u64,
-    ) -> Result<Option<Spot>, Fault> {
+    ) -> Result<Entered, Fault> {
         let mut page = self.home(spot)?;
         let old = page.find(spot);
         let place = match old.map(|(place, _)| place).or_else(|| page.free()) {
             Some(place) => place,
-            None => return Ok(self.oldest(&page, None).map(|slot| slot.spot)),
+            None => {
+                let victim = self.oldest(&page, None).map(|slot| slot.spot);
+                return Ok(Entered::Full(victim));
+            }
         };
         let slot = Slot {
             spot,
@@ -414,7 +426,10 @@ impl Table {
                 self.count_variant(spot, 1)?;
             }
         }
-        Ok(None)
+        // A base key and the number of its variants are in one page.
+        Ok(Entered::Done {
+            may_have_variants: spot.is_base() && page.variants() > 0,
+        })
     }
 
     /// Forgets what is known of `spot`, whose file is gone; whether anything was.

@@ -115,7 +115,8 @@ impl<C> Inner<C> {
             let mut temp = Temp::new(&session.view.root, mode)?;
             temp.write_at(&head.write(spot), 0)?;
             temp.write_at(swap.envelope, Head::LENGTH as u64)?;
-            session.place(&mut temp, (spot, head.keep_until), there)?;
+            let bytes = (Head::LENGTH + swap.envelope.len()) as u64;
+            session.place((&mut temp, bytes), (spot, head.keep_until), there)?;
             session.make_room(spot, self.now())?;
             Ok(true)
         })

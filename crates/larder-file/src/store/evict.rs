@@ -8,9 +8,8 @@ use super::session::{Session, Stop, There};
 use crate::names::Spot;
 use crate::table::{BLOCK, Page, SLOTS, Slot};
 
-/// How many expired entries one write takes out at most, and in how many pages it looks for them.
+/// How many expired entries one write takes out at most.
 const EXPIRED: usize = 8;
-const SWEPT: usize = 2;
 /// After so many writes, one of the folders is looked through.
 const SCRUBBED: u64 = 64;
 /// How many pages one eviction looks through before it takes what has been there longest in one of
@@ -94,23 +93,21 @@ impl<C> Session<'_, C> {
         Ok(())
     }
 
-    /// Takes out some of what has expired.
+    /// Takes out some of what has expired, from one page.
     fn expire(&mut self, written: Spot, now: u64) -> Result<(), Stop> {
-        let mut left = EXPIRED;
-        for _ in 0..SWEPT {
-            let page = self.with_table(|table| table.page(table.header.sweep))?;
-            let slots = page.slots().map(|(_, slot)| slot);
-            let expired: Vec<Slot> = slots
-                .filter(|slot| slot.keep_until <= now && slot.spot != written)
-                .take(left)
-                .collect();
-            for slot in &expired {
-                self.drop_file(slot.spot)?;
-            }
-            left -= expired.len();
-            if left == 0 {
-                break;
-            }
+        if self.table()?.header.due > now {
+            return Ok(());
+        }
+        let page = self.with_table(|table| table.page(table.header.sweep))?;
+        let slots = page.slots().map(|(_, slot)| slot);
+        let expired: Vec<Slot> = slots
+            .filter(|slot| slot.keep_until <= now && slot.spot != written)
+            .take(EXPIRED)
+            .collect();
+        for slot in &expired {
+            self.drop_file(slot.spot)?;
+        }
+        if expired.len() < EXPIRED {
             let table = self.table()?;
             table.header.sweep = (table.header.sweep + 1) % table.pages();
         }

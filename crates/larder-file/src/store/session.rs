@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::log::{Log, Purge, Trouble};
 use crate::names::{LOCK, Spot};
 use crate::sys;
-use crate::table::{Fault, Header, Slot, Table, blocks};
+use crate::table::{Entered, Fault, Header, Slot, Table, blocks};
 use crate::temp::Temp;
 use crate::view::View;
 
@@ -97,9 +97,14 @@ impl<C> Inner<C> {
     /// is valid.
     pub(super) fn purging<T: Default>(
         &self,
-        work: impl FnMut(&mut Session<'_, C>) -> Result<T, Stop>,
+        mut work: impl FnMut(&mut Session<'_, C>) -> Result<T, Stop>,
     ) -> Result<T, io::Error> {
-        match self.turn(work) {
+        let done = self.turn(|session| {
+            // An entry may get lost in a directory that was moved away; a purge must not.
+            session.view.look_closely(&self.parts.place)?;
+            work(session)
+        });
+        match done {
             Err(error) if sys::is_full(&error) => {
                 self.parts.place.remove_log()?;
                 self.tell(&FileEvent::Emptied);
@@ -133,7 +138,6 @@ impl<C> Inner<C> {
         }
         let lock = Lock::hold(&view.root, LOCK.as_bytes())?;
         // Whoever held the lock before may have changed anything.
-        view.look_closely(&self.parts.place)?;
         let mut session = Session {
             sequence: view.log.look()?,
             inner: self,
@@ -249,17 +253,21 @@ impl<C> Session<'_, C> {
         Ok(())
     }
 
-    /// Puts a file that is written in the place of whatever is at `spot`.
+    /// Puts a file of so many bytes in the place of whatever is at `spot`; whether there may be variants
+    /// of it.
     pub(super) fn place(
         &mut self,
-        temp: &mut Temp,
+        (temp, bytes): (&mut Temp, u64),
         (spot, keep_until): (Spot, u64),
         there: There,
-    ) -> Result<(), Stop> {
-        let bytes = temp.file.metadata()?.len();
-        while let Some(victim) = self.with_table(|table| table.enter(spot, keep_until, bytes))? {
-            self.drop_evicted(victim)?;
-        }
+    ) -> Result<bool, Stop> {
+        let may_have_variants = loop {
+            match self.with_table(|table| table.enter(spot, keep_until, bytes))? {
+                Entered::Done { may_have_variants } => break may_have_variants,
+                Entered::Full(Some(victim)) => drop(self.drop_evicted(victim)?),
+                Entered::Full(None) => break false,
+            }
+        };
         let path = spot.path();
         match there {
             There::Entry(_) => temp.replace(&self.view.root, path.as_bytes())?,
@@ -272,7 +280,7 @@ impl<C> Session<'_, C> {
                 placed => placed?,
             },
         }
-        Ok(())
+        Ok(may_have_variants)
     }
 
     /// The table, which is made anew where it is of no use.

@@ -61,7 +61,8 @@ impl<C> Inner<C> {
             written => written,
         };
         let mut temp = written.map_err(failed)?;
-        or_failed(self.turn(|session| self.store(session, &order, &mut temp)))
+        let length = envelope.len() as u64;
+        or_failed(self.turn(|session| self.store(session, &order, (&mut temp, length))))
     }
 
     /// Writes a file that has no head yet and no place.
@@ -79,7 +80,7 @@ impl<C> Inner<C> {
         &self,
         session: &mut Session<'_, C>,
         order: &Order<'_, V>,
-        temp: &mut Temp,
+        (temp, length): (&mut Temp, u64),
     ) -> Result<Put, Stop> {
         let (spot, fence, meta) = (order.spot, &order.entry.fence, &order.entry.meta);
         let Some(sequence) = session.unpurged(spot, (fence, &meta.tags))? else {
@@ -102,8 +103,8 @@ impl<C> Inner<C> {
             stamp: sys::stamp(),
         };
         temp.write_at(&head.write(spot), 0)?;
-        session.place(temp, (spot, head.keep_until), there)?;
-        if spot.is_base() {
+        let bytes = Head::LENGTH as u64 + length;
+        if session.place((temp, bytes), (spot, head.keep_until), there)? {
             session.replace_variants(spot)?;
         }
         session.make_room(spot, self.now())?;
@@ -186,9 +187,6 @@ impl<C> Session<'_, C> {
     /// What is stored under a base key serves every variant: their own have to go, and those that are
     /// being loaded come too late.
     fn replace_variants(&mut self, base: Spot) -> Result<(), Stop> {
-        if !self.with_table(|table| table.may_have_variants(base))? {
-            return Ok(());
-        }
         let mut family = self.inner.family(&self.view, base)?;
         family.retain(|spot| !spot.is_base());
         if family.is_empty() {

@@ -180,10 +180,14 @@ fn a_log_or_a_directory_that_is_removed_or_exchanged_is_noticed() {
     assert_eq!(other.get_text("k"), None);
     one.put_text("k", "again");
     assert_eq!(other.get_text("k").as_deref(), Some("again"));
-    // A writer looks closely before it changes anything.
+    // Who purges looks closely, wherever it stored its entries until now.
     fs::rename(&path, path.with_extension("old")).unwrap();
-    one.put_text("k", "new");
-    assert_eq!(Bench::at(&path).get_text("k").as_deref(), Some("new"));
+    let new = Bench::at(&path);
+    new.put_text("k", "new");
+    assert!(one.remove(&key("k")));
+    assert_eq!(new.get_text("k"), None);
+    one.put_text("k", "newer");
+    assert_eq!(new.get_text("k").as_deref(), Some("newer"));
 }
 
 #[test]

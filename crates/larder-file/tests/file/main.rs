@@ -5,6 +5,7 @@
 mod damage;
 mod foreign;
 mod kills;
+mod leases;
 mod log;
 mod pair;
 mod processes;
