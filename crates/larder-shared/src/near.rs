@@ -29,7 +29,8 @@ const PART: usize = 4 << 20;
 pub(crate) struct Kept {
     entry: Arc<dyn Any + Send + Sync>,
     weight: usize,
-    /// The last purge at the time of the read.
+    /// The namespace, and its last purge, at the time of the read.
+    pub(crate) all: u64,
     pub(crate) sequence: u64,
     pub(crate) places: Places,
     pub(crate) stamp: Stamp,
@@ -44,6 +45,7 @@ impl Kept {
         Self {
             weight: entry.full_weight(),
             entry: Arc::clone(entry) as Arc<dyn Any + Send + Sync>,
+            all: fence.all,
             sequence: fence.sequence,
             places,
             stamp,

@@ -24,9 +24,9 @@ pub(super) struct Sight {
 impl<C> Inner<C> {
     /// What a read would find that this process has read already.
     pub(super) fn near_by<V: Value>(&self, key: &Key) -> Option<Reading<V>> {
-        let (entry, sequence) = self.kept(key)?;
+        let (entry, [all, sequence]) = self.kept(key)?;
         let fence = Fence {
-            all: entry.fence.all,
+            all,
             sequence,
             ..Fence::default()
         };
@@ -41,9 +41,9 @@ impl<C> Inner<C> {
         self.kept(key).map(|(entry, _)| entry)
     }
 
-    /// An entry that is near by, and the number of the last purge that was known to its read.
+    /// An entry that is near by, and the namespace and the last purge that its read knew.
     #[inline(always)]
-    fn kept<V: Value>(&self, key: &Key) -> Option<(Arc<Entry<V>>, u64)> {
+    fn kept<V: Value>(&self, key: &Key) -> Option<(Arc<Entry<V>>, [u64; 2])> {
         let near = self.near.as_ref()?;
         let kept = near.get(key)?;
         let opened = self.room.at_hand()?;
@@ -52,7 +52,7 @@ impl<C> Inner<C> {
             near.forget(key);
             return None;
         }
-        let (places, sequence) = (kept.places, kept.sequence);
+        let (places, purges) = (kept.places, [kept.all, kept.sequence]);
         let entry: Arc<Entry<V>> = kept.entry()?;
         let until = entry.meta.keep_until;
         // Where a variant has expired, the base key may serve it.
@@ -61,7 +61,7 @@ impl<C> Inner<C> {
             return None;
         }
         opened.touch(places);
-        Some((entry, sequence))
+        Some((entry, purges))
     }
 
     /// Takes the stamp of a key. Before the transaction begins in which it is read.
