@@ -275,13 +275,15 @@ pub(crate) fn cramped(work: &Work) {
     work.board.word(READING).store(7, Ordering::SeqCst);
 }
 
-/// A disk of 4 MiB, which nobody but this process sees.
-fn small_disk(place: &Path) {
+/// A disk of 4 MiB, which nobody but this process sees; not where this process may not have one.
+fn small_disk(place: &Path) -> bool {
     let place = std::ffi::CString::new(place.as_os_str().as_bytes()).unwrap();
     // SAFETY: this process alone gets another view of the mounts; the texts end with a zero and live
     // until the calls return.
     unsafe {
-        assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+        if libc::unshare(libc::CLONE_NEWNS) != 0 {
+            return false;
+        }
         let private = libc::MS_REC | libc::MS_PRIVATE;
         let none = std::ptr::null();
         let root = c"/".as_ptr();
@@ -290,13 +292,17 @@ fn small_disk(place: &Path) {
         let options = c"size=4m,mode=0700".as_ptr().cast();
         assert_eq!(libc::mount(kind, place.as_ptr(), kind, 0, options), 0);
     }
+    true
 }
 
 /// Runs in a process of its own, on a disk of its own.
 pub(crate) fn on_a_full_disk(folder: &Path) {
     let disk = folder.join("disk");
     std::fs::create_dir(&disk).unwrap();
-    small_disk(&disk);
+    if !small_disk(&disk) {
+        eprintln!("skipped: only who may mount can have a disk that is small");
+        return;
+    }
     let bench = Bench::of(builder(&disk.join("cache")));
     let fill = |from: usize| {
         (from..5000).find(|number| {
@@ -335,10 +341,6 @@ pub(crate) fn on_a_full_disk(folder: &Path) {
 
 #[test]
 fn a_disk_that_is_full_refuses_values_and_no_purge() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can mount a disk that is small");
-        return;
-    }
     let (folder, _) = folder();
     Worker::start("disk", folder.path(), 0).succeeds();
 }
