@@ -6,6 +6,7 @@ mod damage;
 mod fork;
 mod kills;
 mod leases;
+mod loads;
 mod pair;
 mod processes;
 mod room;

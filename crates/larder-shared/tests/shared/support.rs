@@ -232,6 +232,10 @@ impl Worker {
         self.0.wait().unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
@@ -283,6 +287,7 @@ fn worker() {
         "mix" => super::processes::mix(&work()),
         "count" => super::processes::count(&work()),
         "churn" => super::kills::churn(&work()),
+        "ask" => super::loads::ask(&work()),
         "lead" => super::leases::lead(&work()),
         "crowd" => super::leases::crowd(&work()),
         "follow" => super::leases::follow(&work()),
