@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use larder_core::store::{Found, KeyValue, Keyed, Lookup};
+use larder_core::store::{Found, KeyValue, Keyed, Look};
 use larder_core::{AnyStore, Error, ErrorKind, Result};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
@@ -92,7 +92,7 @@ impl KeyValue for Pairs {
         true
     }
 
-    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
+    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Look>> {
         self.with(|pairs| {
             let py = pairs.py();
             let found = pairs.call_method1(intern!(py, "get_many"), (texts(py, names)?,))?;
@@ -105,7 +105,7 @@ impl KeyValue for Pairs {
                     // Something that is none of ours: it is there, and no entry.
                     Err(_) => Some(Vec::new()),
                 };
-                values.push(Lookup::from(bytes));
+                values.push(Look::from(bytes));
             }
             Ok(values)
         })

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use larder_core::store::Lookup;
+use larder_core::store::Look;
 use larder_core::{Error, ErrorKind, Result};
 use larder_net::{Begun, Client, Deadline, Medium, Reader, Request};
 
 use crate::command::{self, When};
-use crate::reply::{Limits, Outcome, Stored, Values};
+use crate::leavings::Leavings;
+use crate::reply::{Limits, Outcome, Quiet, Stored, Values};
 use crate::ring::Ring;
 
 /// How many names go to a server at once. A request is read by the server while it may be stuck with
@@ -19,6 +20,8 @@ const AT_ONCE: usize = 400;
 pub(crate) struct Fleet<M: Medium> {
     pub(crate) clients: Vec<Client<M>>,
     pub(crate) ring: Ring,
+    /// What removals have left behind.
+    pub(crate) leavings: Leavings,
     deadline: Duration,
     limits: Limits,
 }
@@ -36,6 +39,7 @@ impl<M: Medium> Fleet<M> {
         const ROOM: usize = 256 << 20;
         Self {
             clients,
+            leavings: Leavings::default(),
             ring,
             deadline,
             limits: Limits {
@@ -115,7 +119,7 @@ impl<M: Medium> Fleet<M> {
     }
 
     /// Reads names, of which it deletes the first `taken`.
-    pub(crate) async fn read(&self, names: &[Vec<u8>], taken: usize) -> Result<Vec<Lookup>> {
+    pub(crate) async fn read(&self, names: &[Vec<u8>], taken: usize) -> Result<Vec<Look>> {
         let ask = |places: &[usize]| {
             let some: Vec<&[u8]> = places.iter().map(|&at| names[at].as_slice()).collect();
             let mut bytes = Vec::with_capacity(some.len() * 48 + 8);
@@ -130,7 +134,7 @@ impl<M: Medium> Fleet<M> {
             }
             (bytes, Values::new(some, more, self.limits))
         };
-        let mut found = vec![Lookup::Away; names.len()];
+        let mut found = vec![Look::Away; names.len()];
         let mut first = Err(None);
         self.exchange(self.parts(names), ask, |places, answer| match answer {
             Ok(Ok(values)) => {
@@ -147,6 +151,37 @@ impl<M: Medium> Fleet<M> {
             Err(Some(error)) => Err(error),
             _ => Ok(found),
         }
+    }
+
+    /// Deletes names where exactly the bytes of these versions are.
+    pub(crate) async fn delete_versions(&self, versions: &[(Vec<u8>, u64)]) -> Result<()> {
+        let names: Vec<Vec<u8>> = versions.iter().map(|(name, _)| name.clone()).collect();
+        let delete = |bytes: &mut Vec<u8>, at: usize| {
+            command::delete_version(bytes, &names[at], versions[at].1);
+        };
+        self.do_quietly(&names, delete).await
+    }
+
+    /// Says something about each of these names to which there is no answer.
+    pub(crate) async fn do_quietly(
+        &self,
+        names: &[Vec<u8>],
+        say: impl Fn(&mut Vec<u8>, usize),
+    ) -> Result<()> {
+        let ask = |places: &[usize]| {
+            let mut bytes = Vec::with_capacity(places.len() * 64 + 8);
+            places.iter().for_each(|&at| say(&mut bytes, at));
+            bytes.extend_from_slice(command::NOTHING_ELSE);
+            (bytes, Quiet::default())
+        };
+        let mut first = Ok(());
+        let answered = |_, answer: Result<()>| {
+            if first.is_ok() {
+                first = answer;
+            }
+        };
+        self.exchange(self.parts(names), ask, answered).await;
+        first
     }
 
     /// Stores bytes, with an end as [`command::end`] has it. Answers whether the server took them.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use larder_core::store::{Found, Lease, Lookup};
+use larder_core::store::{Found, Lease, Look};
 use larder_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use larder_net::{ALONE, Ended, LEASE, Leases, Medium, Record, Work};
 
 use crate::command::{self, When};
 use crate::fleet::Fleet;
-use crate::reply::Quiet;
 
 /// Stands where nobody is to wait, and before the time until when; no token begins so.
 const NOBODY_WAITS: &str = "alone ";
@@ -38,7 +37,7 @@ impl<M: Medium> Lender<M> {
     /// What stands under the name, if the server answers.
     async fn found(&self, name: &[u8]) -> Result<Option<Found>> {
         match self.fleet.read(&[name.to_vec()], 0).await?.pop() {
-            Some(Lookup::Found(found)) => Ok(Some(found)),
+            Some(Look::Found(found)) => Ok(Some(found)),
             _ => Ok(None),
         }
     }
@@ -51,29 +50,15 @@ impl<M: Medium> Lender<M> {
             .map(|(record, _)| record.name.clone())
             .collect();
         let found = self.fleet.read(&names, 0).await?;
-        let ask = |places: &[usize]| {
-            let mut bytes = Vec::new();
-            for &at in places {
-                let (record, change) = &changes[at];
-                if let Lookup::Found(found) = &found[at]
-                    && found.bytes == record.token
-                {
-                    write(&mut bytes, (record, change), found.version);
-                }
-            }
-            bytes.extend_from_slice(command::NOTHING_ELSE);
-            (bytes, Quiet::default())
-        };
-        let mut done = Ok(());
-        let answered = |_, answer: Result<()>| {
-            if done.is_ok() {
-                done = answer;
+        let say = |bytes: &mut Vec<u8>, at: usize| {
+            let (record, change) = &changes[at];
+            if let Look::Found(found) = &found[at]
+                && found.bytes == record.token
+            {
+                write(bytes, (record, change), found.version);
             }
         };
-        self.fleet
-            .exchange(self.fleet.parts(&names), ask, answered)
-            .await;
-        done
+        self.fleet.do_quietly(&names, say).await
     }
 }
 

@@ -60,6 +60,7 @@ mod address;
 mod builder;
 mod command;
 mod fleet;
+mod leavings;
 mod lender;
 mod reply;
 mod ring;

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind};
 
-use larder_core::store::{Found, Lookup};
+use larder_core::store::{Found, Look};
 use larder_net::{Progress, Reader};
 
 /// A line that is longer than this is none of the server's.
@@ -146,7 +146,7 @@ pub(crate) struct Values<'a> {
     /// Whether something without an answer follows the read.
     more: bool,
     limits: Limits,
-    found: Vec<Lookup>,
+    found: Vec<Look>,
     /// Where the next line begins.
     at: usize,
     ended: bool,
@@ -164,9 +164,9 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn all(&mut self) -> Vec<Lookup> {
+    fn all(&mut self) -> Vec<Look> {
         let mut found = std::mem::take(&mut self.found);
-        found.resize(self.names.len(), Lookup::Absent);
+        found.resize(self.names.len(), Look::Absent);
         found
     }
 
@@ -197,17 +197,16 @@ impl<'a> Values<'a> {
         let Some(skipped) = rest.iter().position(|asked| *asked == name) else {
             return Err(garbled("a value that nobody asked for"));
         };
-        self.found
-            .resize(self.found.len() + skipped, Lookup::Absent);
+        self.found.resize(self.found.len() + skipped, Look::Absent);
         let bytes = value.to_vec();
-        self.found.push(Lookup::Found(Found { bytes, version }));
+        self.found.push(Look::Found(Found { bytes, version }));
         self.at = end;
         Ok(None)
     }
 }
 
 impl Reader for Values<'_> {
-    type Answer = Result<Vec<Lookup>, String>;
+    type Answer = Result<Vec<Look>, String>;
 
     fn read(&mut self, bytes: &[u8]) -> io::Result<Progress<Self::Answer>> {
         if bytes.len() > self.limits.total {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::store::{Found, KeyValue, Lease, Lookup};
+use larder_core::store::{Found, KeyValue, Lease, Look, Taken};
 use larder_core::{Clock, Error, ErrorKind, Result};
 use larder_net::{Client, Leases, Medium, Threads};
 
 use crate::command::{self, When, end};
 use crate::fleet::Fleet;
+use crate::leavings::leave;
 use crate::lender::{self, Lender};
-use crate::reply::Quiet;
 
 /// The servers that entries are kept in; `M` is how their clients wait.
 ///
@@ -61,12 +61,20 @@ impl<M: Medium> KeyValue for Servers<M> {
         self.fleet.ring.division().to_vec()
     }
 
-    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
+    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Look>> {
         self.fleet.read(names, 0).await
     }
 
-    async fn take_many(&self, names: &[Vec<u8>], taken: usize) -> Result<Vec<Lookup>> {
-        self.fleet.read(names, taken).await
+    async fn take_many(&self, names: &[Vec<u8>], taken: Taken) -> Result<Vec<Look>> {
+        let found = self.fleet.read(names, taken.now).await?;
+        let rest = names.iter().zip(&found).skip(taken.now).take(taken.soon);
+        let version = |(name, look): (&Vec<u8>, &Look)| match look {
+            Look::Found(found) => Some((name.clone(), found.version)),
+            Look::Absent | Look::Away => None,
+        };
+        let rest: Vec<(Vec<u8>, u64)> = rest.filter_map(version).collect();
+        leave(&self.fleet, rest);
+        Ok(found)
     }
 
     async fn set(&self, name: &[u8], bytes: Vec<u8>, life: Option<Duration>) -> Result<()> {
@@ -99,7 +107,7 @@ impl<M: Medium> KeyValue for Servers<M> {
         if version == 0 {
             // Whoever wrote the old bytes was not told their version.
             match self.fleet.read(&[name.to_vec()], 0).await?.pop() {
-                Some(Lookup::Found(found)) if found.bytes == old.bytes => version = found.version,
+                Some(Look::Found(found)) if found.bytes == old.bytes => version = found.version,
                 _ => return Ok(false),
             }
         }
@@ -123,22 +131,7 @@ impl<M: Medium> KeyValue for Servers<M> {
     }
 
     async fn delete_many(&self, names: &[Vec<u8>]) -> Result<()> {
-        let ask = |places: &[usize]| {
-            let mut bytes = Vec::with_capacity(places.len() * 48 + 8);
-            for &at in places {
-                command::delete(&mut bytes, &names[at]);
-            }
-            bytes.extend_from_slice(command::NOTHING_ELSE);
-            (bytes, Quiet::default())
-        };
-        let mut first = Ok(());
-        self.fleet
-            .exchange(self.fleet.parts(names), ask, |_, answer| {
-                if let (Ok(()), Err(error)) = (&first, answer) {
-                    first = Err(error);
-                }
-            })
-            .await;
-        first
+        let delete = |bytes: &mut Vec<u8>, at: usize| command::delete(bytes, &names[at]);
+        self.fleet.do_quietly(names, delete).await
     }
 }

@@ -34,7 +34,7 @@ use crate::tag::Tag;
 use crate::value::Value;
 
 pub use any::AnyStore;
-pub use keyed::{Found, KeyValue, Keyed, KeyedBuilder, Lookup};
+pub use keyed::{Found, KeyValue, Keyed, KeyedBuilder, Look, Taken};
 pub use latest::Latest;
 pub use lease::{Held, Hold, Lease, Over};
 pub use memory::{Memory, MemoryBuilder};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use larder_core::codec::{Plain, Safe};
-use larder_core::store::{Found, KeyValue, Keyed, KeyedBuilder, Lookup};
+use larder_core::store::{Found, KeyValue, Keyed, KeyedBuilder, Look};
 use larder_core::{Clock, Result, Timestamp};
 
 /// Names of at most 60 bytes that can be seen, as memcached takes them up to 250.
@@ -151,7 +151,7 @@ impl KeyValue for Pairs {
         "pairs"
     }
 
-    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
+    async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Look>> {
         while self.looks() >= self.inner.held.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }

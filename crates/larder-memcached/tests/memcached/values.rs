@@ -191,6 +191,34 @@ fn name(bench: &crate::support::Bench, key: &Key) -> String {
 }
 
 #[test]
+fn a_removal_gives_the_room_back_and_leaves_what_was_written_since() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let bench = bench(&[&server]);
+    let keys: Vec<Key> = (0..20).map(|number| user(format!("{number}"))).collect();
+    for key in &keys {
+        now(bench.write(key, text("old")));
+    }
+    assert_eq!(now(bench.remove(&keys)).unwrap().len(), 20);
+    let (kept, gone) = keys.split_at(5);
+    for key in kept {
+        now(bench.write(key, text("new")));
+    }
+    let start = std::time::Instant::now();
+    let there = |key: &Key| server.tell(&format!("mg {}", name(&bench, key))) == "HD";
+    while gone.iter().any(there) {
+        assert!(
+            start.elapsed() < larder_testkit::PATIENCE,
+            "it is never deleted"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kept.iter()
+        .for_each(|key| assert_eq!(now(bench.value(key)), Some(text("new"))));
+}
+
+#[test]
 fn lives_of_any_length_are_kept() {
     let Some(server) = Server::start() else {
         return;

@@ -1,21 +1,21 @@
 //! What the store underneath answered, taken apart in the order of the questions.
 
 use super::record::Record;
-use super::{Found, Lookup};
+use super::{Found, Look};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
 /// The answers to a list of names, in its order.
 pub(super) struct Answers {
     names: std::vec::IntoIter<Vec<u8>>,
-    found: std::vec::IntoIter<Lookup>,
-    /// Whether one was [`Lookup::Away`], and whether the last one was.
+    found: std::vec::IntoIter<Look>,
+    /// Whether one was [`Look::Away`], and whether the last one was.
     pub(super) away: bool,
     pub(super) last_was_away: bool,
 }
 
 impl Answers {
-    pub(super) fn new(names: Vec<Vec<u8>>, found: Vec<Lookup>) -> Result<Self> {
+    pub(super) fn new(names: Vec<Vec<u8>>, found: Vec<Look>) -> Result<Self> {
         let found = answers_each(names.len(), found)?;
         Ok(Self {
             names: names.into_iter(),
@@ -26,8 +26,8 @@ impl Answers {
     }
 
     fn named(&mut self) -> (Vec<u8>, Option<Found>) {
-        let lookup = self.found.next().unwrap_or(Lookup::Absent);
-        self.last_was_away = lookup == Lookup::Away;
+        let lookup = self.found.next().unwrap_or(Look::Absent);
+        self.last_was_away = lookup == Look::Away;
         self.away |= self.last_was_away;
         (self.names.next().unwrap_or_default(), found_in(lookup))
     }
@@ -42,14 +42,14 @@ impl Answers {
     }
 }
 
-pub(super) fn found_in(lookup: Lookup) -> Option<Found> {
+pub(super) fn found_in(lookup: Look) -> Option<Found> {
     match lookup {
-        Lookup::Found(found) => Some(found),
-        Lookup::Absent | Lookup::Away => None,
+        Look::Found(found) => Some(found),
+        Look::Absent | Look::Away => None,
     }
 }
 
-pub(super) fn answers_each(asked: usize, found: Vec<Lookup>) -> Result<Vec<Lookup>> {
+pub(super) fn answers_each(asked: usize, found: Vec<Look>) -> Result<Vec<Look>> {
     if found.len() == asked {
         return Ok(found);
     }

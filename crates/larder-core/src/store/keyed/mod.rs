@@ -57,7 +57,7 @@ use crate::value::Value;
 pub use builder::KeyedBuilder;
 use making::Making;
 use names::Names;
-pub use pairs::{Found, KeyValue, Lookup};
+pub use pairs::{Found, KeyValue, Look, Taken};
 use purging::Purging;
 
 /// How long a mark stands at least: longer than any load.

@@ -25,7 +25,7 @@ impl From<Vec<u8>> for Found {
 
 /// What a look at a name has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
+pub enum Look {
     /// Nothing stands there.
     Absent,
     /// This stands there.
@@ -34,7 +34,17 @@ pub enum Lookup {
     Away,
 }
 
-impl From<Option<Vec<u8>>> for Lookup {
+/// Which of some names are deleted as they are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// So many, from the first on, are deleted when the answer comes.
+    pub now: usize,
+    /// So many of those that follow only take up room from then on, and are deleted when it suits the
+    /// store; what somebody writes there in the meantime stays.
+    pub soon: usize,
+}
+
+impl From<Option<Vec<u8>>> for Look {
     fn from(bytes: Option<Vec<u8>>) -> Self {
         bytes.map_or(Self::Absent, |bytes| Self::Found(bytes.into()))
     }
@@ -89,28 +99,25 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Where no part answers; names of some that do not are [`Lookup::Away`].
-    fn get_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<Vec<Lookup>>> + Send;
+    /// Where no part answers; names of some that do not are [`Look::Away`].
+    fn get_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<Vec<Look>>> + Send;
 
-    /// What stands under these names, of which the first `taken` are deleted; in one trip where the
-    /// store can read and delete in one.
+    /// What stands under these names, some of which are deleted; in one trip where the store can read
+    /// and delete in one.
     ///
     /// # Errors
     ///
-    /// As those of [`get_many`](Self::get_many); names that are [`Lookup::Away`] may still be there.
+    /// As those of [`get_many`](Self::get_many); names that are [`Look::Away`] may still be there.
     fn take_many(
         &self,
         names: &[Vec<u8>],
-        taken: usize,
-    ) -> impl Future<Output = Result<Vec<Lookup>>> + Send {
+        taken: Taken,
+    ) -> impl Future<Output = Result<Vec<Look>>> + Send {
         async move {
             let found = self.get_many(names).await?;
-            let there = |lookup: &&Lookup| !matches!(lookup, Lookup::Absent);
-            let pairs = names.iter().zip(&found).take(taken);
-            let there: Vec<Vec<u8>> = pairs
-                .filter(|(_, lookup)| there(lookup))
-                .map(|(name, _)| name.clone())
-                .collect();
+            let pairs = names.iter().zip(&found).take(taken.now + taken.soon);
+            let there = pairs.filter(|(_, look)| !matches!(look, Look::Absent));
+            let there: Vec<Vec<u8>> = there.map(|(name, _)| name.clone()).collect();
             if !there.is_empty() {
                 self.delete_many(&there).await?;
             }

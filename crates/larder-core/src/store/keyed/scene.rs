@@ -9,7 +9,7 @@ use super::log::Log;
 use super::making::Made;
 use super::mark::Mark;
 use super::record::Record;
-use super::{ATTEMPTS, Found, Inner, KeyValue, LOAD, LOOKS, Lookup};
+use super::{ATTEMPTS, Found, Inner, KeyValue, LOAD, LOOKS, Look, Taken};
 use crate::codec::{Codec, Unreadable};
 use crate::entry::{Entry, Fence};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,8 +25,7 @@ pub(super) struct Ask<'a> {
     pub(super) tags: &'a [Tag],
     pub(super) log: bool,
     pub(super) families: bool,
-    /// Whether the entries of the keys, and the marks of the base keys among them, are deleted as they
-    /// are read.
+    /// Whether the marks of the base keys are deleted as they are read, and all entries then or later.
     pub(super) taken: bool,
     /// Whether what a part that does not answer may have counts as absent.
     pub(super) patient: bool,
@@ -110,21 +109,17 @@ impl<K: KeyValue, C> Inner<K, C> {
         };
         let mut answers = Answers::new(names, found)?;
         let now = self.clock.now();
-        let own_records = ask.keys.iter().map(|key| {
-            let slot = answers.next();
-            (
-                slot,
-                key.is_base().then(|| answers.record(key.base_bytes(), now)),
-            )
-        });
-        let own_records: Vec<_> = own_records.collect();
+        let bases = ask.keys.iter();
+        let bases = bases.map(|key| key.is_base().then(|| answers.record(key.base_bytes(), now)));
+        let bases: Vec<_> = bases.collect();
+        let slots: Vec<_> = ask.keys.iter().map(|_| answers.next()).collect();
         let mut places = Vec::with_capacity(ask.keys.len());
-        for (key, (slot, base)) in ask.keys.iter().zip(own_records) {
+        for (key, (base, slot)) in ask.keys.iter().zip(bases.into_iter().zip(slots)) {
             let varies = !key.is_base();
             places.push(Place {
                 home: self.home(key),
-                slot,
                 base: base.unwrap_or_else(|| answers.record(key.base_bytes(), now)),
+                slot,
                 own: if varies {
                     generation_in(answers.next().as_ref())
                 } else {
@@ -174,15 +169,16 @@ impl<K: KeyValue, C> Inner<K, C> {
         self.pairs.home(self.names.route(key))
     }
 
-    /// The names that [`look`](Self::look) reads, in its order, and how many of them, from the first on,
-    /// a removal takes out.
-    fn asked(&self, ask: Ask<'_>, homes: &[u32]) -> (Vec<Vec<u8>>, usize) {
+    /// The names that [`look`](Self::look) reads, in its order, and which of them a removal takes out.
+    fn asked(&self, ask: Ask<'_>, homes: &[u32]) -> (Vec<Vec<u8>>, Taken) {
         let mut names = Vec::with_capacity(4 + 3 * ask.keys.len());
-        for key in ask.keys {
-            names.push(self.names.slot(key));
-            names.extend(key.is_base().then(|| self.names.base(key)));
-        }
-        let taken = names.len();
+        let bases = ask.keys.iter().filter(|key| key.is_base());
+        names.extend(bases.map(|key| self.names.base(key)));
+        let taken = Taken {
+            now: names.len(),
+            soon: ask.keys.len(),
+        };
+        names.extend(ask.keys.iter().map(|key| self.names.slot(key)));
         for key in ask.keys {
             if !key.is_base() {
                 names.extend([self.names.base(key), self.names.own(key, key.digest())]);
@@ -208,13 +204,13 @@ impl<K: KeyValue, C> Inner<K, C> {
         names: &[Vec<u8>],
     ) -> Result<impl Iterator<Item = Option<Found>> + use<K, C>> {
         let found = self.gather(names).await?;
-        if found.contains(&Lookup::Away) {
+        if found.contains(&Look::Away) {
             return Err(self.away());
         }
         Ok(found.into_iter().map(found_in))
     }
 
-    async fn gather(&self, names: &[Vec<u8>]) -> Result<Vec<Lookup>> {
+    async fn gather(&self, names: &[Vec<u8>]) -> Result<Vec<Look>> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
@@ -235,7 +231,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         missing.dedup();
         let names: Vec<Vec<u8>> = missing.iter().map(|tag| self.names.tag(tag)).collect();
         let found = self.gather(&names).await?;
-        if !scene.patient && found.contains(&Lookup::Away) {
+        if !scene.patient && found.contains(&Look::Away) {
             return Err(self.away());
         }
         let now = self.clock.now();
