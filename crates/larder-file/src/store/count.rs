@@ -80,7 +80,7 @@ impl<C> Inner<C> {
         if !mine {
             return Ok(None);
         }
-        let entry = self.entry(now, (key, &raw)).map_err(troubled)?;
+        let entry = self.entry(now, (Some(key), &raw)).map_err(troubled)?;
         Ok(Some((entry, raw.head)))
     }
 

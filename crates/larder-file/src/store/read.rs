@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::codec::{Codec, Opened, Unreadable};
+use larder_core::codec::{Codec, Envelope, Opened, Unreadable};
 use larder_core::store::Reading;
 use larder_core::{Entry, Fence, Key, Meta, Result, Value};
 use rustix::io::Errno;
@@ -30,6 +30,12 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn envelope(&self) -> &[u8] {
         &self.bytes[Head::LENGTH..]
+    }
+
+    /// The key of the entry, if the envelope is whole.
+    pub(super) fn key(&self, envelope: &Envelope) -> Option<Key> {
+        let content = envelope.open_any(self.envelope()).ok()?;
+        Key::decode(content.key)
     }
 }
 
@@ -94,16 +100,16 @@ impl<C> Inner<C> {
         C: Codec<V>,
     {
         match self.raw(now.0, spot)? {
-            Some(raw) => self.entry(now, (key, &raw)),
+            Some(raw) => self.entry(now, (Some(key), &raw)),
             None => Ok(None),
         }
     }
 
-    /// The entry in a file, if it is valid and one of `key`.
+    /// The entry in a file, if it is valid and one of `key`, where it must be one.
     pub(super) fn entry<V: Value>(
         &self,
         now: (&View, u64),
-        (key, raw): (&Key, &Raw),
+        (key, raw): (Option<&Key>, &Raw),
     ) -> Result<Option<Entry<V>>, Trouble>
     where
         C: Codec<V>,
@@ -111,7 +117,7 @@ impl<C> Inner<C> {
         let Some((mut content, fence)) = self.valid(now, raw)? else {
             return Ok(None);
         };
-        if content.key != key.as_bytes() {
+        if key.is_some_and(|key| key.as_bytes() != content.key) {
             self.tally.unreadable(Unreadable::OtherKey);
             return Ok(None);
         }
@@ -138,14 +144,17 @@ impl<C> Inner<C> {
             }
             Err(error) => return Err(error.into()),
         };
-        let why = match Head::read(spot, &bytes) {
-            Look::Entry(head) if head.namespace == self.parts.names.namespace => {
-                return Ok(Some(Raw { head, bytes }));
+        match Head::read(spot, &bytes) {
+            Look::Entry(head) => {
+                // Whoever walks through the directory meets the entries of others.
+                let mine = head.namespace == self.parts.names.namespace;
+                Ok(mine.then_some(Raw { head, bytes }))
             }
-            look => look.unreadable(),
-        };
-        self.tally.unreadable(why);
-        Ok(None)
+            look => {
+                self.tally.unreadable(look.unreadable());
+                Ok(None)
+            }
+        }
     }
 
     /// What stands in the envelope, and the fence of the entry, if no purge is against it.

@@ -5,11 +5,14 @@ use std::io;
 
 use larder_core::{Key, Result, Tag};
 
+use super::scan::troubled;
 use super::session::{Session, Stop, There, or_failed};
 use super::{Inner, failed};
+use crate::head::{Head, Look};
 use crate::log::Purge;
 use crate::names::Spot;
 use crate::sys;
+use crate::view::View;
 
 /// How many entries one turn removes where it may be many.
 const BATCH: usize = 100;
@@ -45,7 +48,7 @@ impl<C> Inner<C> {
             session.purge([Purge::All].into_iter())?;
             Ok(session.sequence)
         }))?;
-        self.remove_older(number, |_| true).map(drop)
+        self.remove_older(number, None).map(drop)
     }
 
     /// Removes the keys that match; answers their base keys, where something usable was there.
@@ -56,12 +59,16 @@ impl<C> Inner<C> {
             session.purge([Purge::Loads].into_iter())?;
             Ok(session.sequence)
         }))?;
-        self.remove_older(number, matches)
+        self.remove_older(number, Some(&matches))
     }
 
     /// Removes the entries of this namespace from before the purge `number` whose keys match; answers
     /// their base keys, where something usable was there. What is no entry any more goes too.
-    fn remove_older(&self, number: u64, matches: impl Fn(&Key) -> bool) -> Result<Vec<Key>> {
+    fn remove_older(
+        &self,
+        number: u64,
+        matches: Option<&dyn Fn(&Key) -> bool>,
+    ) -> Result<Vec<Key>> {
         let view = match self.look() {
             Ok((view, _)) => view,
             // There is no log, and no room for one: nothing is valid.
@@ -73,9 +80,7 @@ impl<C> Inner<C> {
         for batch in spots.chunks(BATCH) {
             let mut found = Vec::new();
             for &spot in batch {
-                if let Some(key) = self.older(&view, (spot, number))?
-                    && key.as_ref().is_none_or(&matches)
-                {
+                if let Some(key) = self.older(&view, (spot, number), matches)? {
                     found.push((spot, key));
                 }
             }
@@ -93,20 +98,31 @@ impl<C> Inner<C> {
         Ok(removed.into_iter().collect())
     }
 
-    /// Whether an entry of this namespace from before the purge `number` lies at `spot`, and its key;
-    /// one of an earlier sequence of purges has none, for nobody can read it any more.
+    /// Whether an entry of this namespace from before the purge `number` lies at `spot` whose key
+    /// matches, and that key; without anything to match, every one does, also one that is damaged. One
+    /// of an earlier sequence of purges goes in any case: nobody can read it any more.
     fn older(
         &self,
-        view: &crate::view::View,
+        view: &View,
         (spot, number): (Spot, u64),
+        matches: Option<&dyn Fn(&Key) -> bool>,
     ) -> Result<Option<Option<Key>>> {
-        let raw = self.raw(view, spot).map_err(super::scan::troubled)?;
+        let Some(matches) = matches else {
+            let path = spot.path();
+            let begin = sys::begin::<{ Head::LENGTH }>(&view.root, path.as_bytes());
+            let Ok(Look::Entry(head)) = begin.map(|bytes| Head::read(spot, &bytes)) else {
+                return Ok(None);
+            };
+            let mine = head.namespace == self.parts.names.namespace;
+            let newer = head.generation == view.log.generation && head.sequence >= number;
+            return Ok((mine && !newer).then_some(None));
+        };
+        let raw = self.raw(view, spot).map_err(troubled)?;
         Ok(raw.and_then(|raw| {
             if raw.head.generation != view.log.generation {
                 return Some(None);
             }
-            let content = self.parts.envelope.open_any(raw.envelope()).ok()?;
-            let key = Key::decode(content.key)?;
+            let key = raw.key(&self.parts.envelope).filter(matches)?;
             (raw.head.sequence < number).then_some(Some(key))
         }))
     }

@@ -1,11 +1,12 @@
 //! Walking through the directory: for those who look, and for what happens once in a while.
 
+use std::sync::Arc;
+
 use larder_core::codec::{Codec, Opened};
 use larder_core::store::Listed;
 use larder_core::{Entry, Key, Kind, Result, Timestamp, Value};
 use rustix::io::Errno;
 
-use super::read::Raw;
 use super::{Inner, failed};
 use crate::log::Trouble;
 use crate::names::{Spot, folder};
@@ -59,33 +60,23 @@ impl<C> Inner<C> {
         Ok(())
     }
 
-    pub(super) fn variants<V: Value>(
-        &self,
-        base: &Key,
-    ) -> Result<Vec<(Key, std::sync::Arc<Entry<V>>)>>
+    pub(super) fn variants<V: Value>(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>>
     where
         C: Codec<V>,
     {
         let (view, sequence) = self.look().map_err(failed)?;
         let spots = self.family(&view, self.parts.names.spot(base));
         let spots = spots.map_err(|error| failed(error.into()))?;
-        let mut found: Vec<(Spot, Key)> = Vec::new();
-        self.each_valid((&view, sequence), spots, |spot, key, _| {
-            found.push((spot, key))
-        })
-        .map_err(troubled)?;
         let mut entries = Vec::new();
-        for (spot, key) in found {
-            // What was there a moment ago may be gone.
-            let raw: Option<Raw> = self.raw(&view, spot).map_err(troubled)?;
-            if let Some(raw) = raw
-                && let Some(entry) = self
-                    .entry((&view, sequence), (&key, &raw))
-                    .map_err(troubled)?
-            {
-                entries.push((key, std::sync::Arc::new(entry)));
-            }
+        for spot in spots {
+            let Some(raw) = self.raw(&view, spot).map_err(troubled)? else {
+                continue;
+            };
+            let entry = self.entry((&view, sequence), (None, &raw));
+            let key = raw.key(&self.parts.envelope);
+            entries.extend(key.zip(entry.map_err(troubled)?.map(Arc::new)));
         }
+        entries.retain(|(key, _)| key.base_bytes() == base.as_bytes());
         Ok(entries)
     }
 

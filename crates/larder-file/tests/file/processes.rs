@@ -9,7 +9,7 @@ use larder_core::{
     Cache, Clock, Entry, Key, Kind, Lookup, Permit, Policy, Reason, Store, Stored, ThreadPark,
     drive,
 };
-use larder_file::Files;
+use larder_file::{Files, Unreadables};
 use larder_testkit::HandClock;
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key, variant};
@@ -123,6 +123,7 @@ fn stores_on_one_directory_are_one_store_and_namespaces_are_apart() {
     two.purge(Removal::All);
     assert_eq!(one.get_text("k"), None);
     assert_eq!(other.get_text("k").as_deref(), Some("other"));
+    assert_eq!(two.store.unreadables(), Unreadables::default());
     // The room of what was cleared is given back, and that of the other namespace is not.
     assert_eq!(other.entries(), 1);
 }

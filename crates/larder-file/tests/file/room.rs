@@ -64,6 +64,33 @@ fn an_entry_that_is_written_again_takes_its_room_once() {
 }
 
 #[test]
+fn variants_that_give_way_and_entries_that_are_purged_give_their_room_back() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    let page = |number: u64| variant(&key("page"), &number.to_string());
+    let fill = || {
+        for number in 0..5 {
+            bench.put(&page(number), Plain::Int(1));
+        }
+    };
+    fill();
+    bench.put(&key("page"), Plain::Int(2));
+    assert_eq!((bench.entries(), bench.files()), (1, 1));
+    fill();
+    assert!(bench.remove(&page(3)));
+    assert_eq!((bench.entries(), bench.files()), (5, 5));
+    assert!(bench.remove(&key("page")));
+    assert_eq!((bench.entries(), bench.files()), (0, 0));
+    fill();
+    bench.purge(Removal::Prefix(larder_core::Kind::User, b"pa"));
+    assert_eq!((bench.entries(), bench.files()), (0, 0));
+    // Also what only another program of this namespace could read.
+    Bench::of(builder(&path).secret(Some(b"secret"))).put_text("sealed", "v");
+    bench.purge(Removal::All);
+    assert_eq!((bench.entries(), bench.files()), (0, 0));
+}
+
+#[test]
 fn what_is_read_again_and_again_stays_also_where_others_write() {
     let (_folder, path) = folder();
     let bound = || Bench::of(builder(&path).threshold(500));
