@@ -319,8 +319,9 @@ class Cache(Decorating):
         self._warned.add(warning)
         if reason == "too-large":
             self._log.warning(
-                "an answer of %s is larger than CACHE_MAX_VALUE allows, and is not stored",
+                "an answer of %s is larger than %s allows, and is not stored",
                 decorated.name,
+                getattr(self.cache, "limit", "CACHE_MAX_VALUE"),
             )
         else:
             self._log.warning("%s is called each time: %s", decorated.name, reason)

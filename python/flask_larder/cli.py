@@ -44,6 +44,8 @@ def _command(function: Callable[..., None]) -> click.Command:
         cache = _chosen(number)
         try:
             function(cache, **options)
+        except NotImplementedError as error:
+            raise click.ClickException(str(error)) from None
         except OSError as error:
             raise click.ClickException(f"the store failed: {error}") from None
 

@@ -28,9 +28,12 @@ DEFAULTS: dict[str, Any] = {
 }
 """Keys of Flask-Caching with the values that they have where nobody sets them."""
 
+MAX_VALUE = 8 * 1024 * 1024
+"""The largest value that is stored, where nobody says it."""
+
 OWN_DEFAULTS: dict[str, Any] = {
     "CACHE_MAX_BYTES": 256 * 1024 * 1024,
-    "CACHE_MAX_VALUE": 8 * 1024 * 1024,
+    "CACHE_MAX_VALUE": MAX_VALUE,
     "CACHE_NEAR_SIZE": None,
     "CACHE_SECRET": None,
     "CACHE_COMPRESS": None,
@@ -61,11 +64,9 @@ _OTHERS = {
 _KNOWN = DEFAULTS.keys() | OWN_DEFAULTS.keys() | _OTHERS
 
 _ELSEWHERE = {
-    "filesystem": 'use "cachelib.FileSystemCache" with its cache_dir in CACHE_OPTIONS, or '
-    "flask_larder.compat",
     **dict.fromkeys(
-        ("memcached", "gaememcached", "saslmemcached", "spreadsaslmemcached"),
-        'use "cachelib.MemcachedCache" with its servers in CACHE_OPTIONS, or flask_larder.compat',
+        ("gaememcached", "spreadsaslmemcached"),
+        "use MemcachedCache or SASLMemcachedCache, or flask_larder.compat",
     ),
     **dict.fromkeys(
         ("redissentinel", "rediscluster", "uwsgi", "googlecloudstorage"),
@@ -78,6 +79,10 @@ _OLD_TYPES = {
     "simple": "SimpleCache",
     "null": "NullCache",
     "redis": "RedisCache",
+    "shared": "SharedCache",
+    "filesystem": "FileSystemCache",
+    "memcached": "MemcachedCache",
+    "saslmemcached": "SASLMemcachedCache",
 }
 
 
@@ -240,15 +245,18 @@ def default_timeout(config: Mapping[str, Any]) -> float:
 
 
 def count(config: Mapping[str, Any], name: str) -> int:
-    """A number of things, from 1 upwards."""
-    value = config[name]
+    """A number of things, from 1 upwards; 0 is 500, as cachelib's memory reads it."""
+    return entries(config[name], name) or 500
+
+
+def entries(value: object, name: str) -> int:
+    """A number of entries from the value of an option."""
     if isinstance(value, bool) or not isinstance(value, int):
         kind = type(value).__name__
         raise ValueError(f"{name}={value!r} is {kind} (use an int from 1 upwards)")
     if value < 0:
         raise ValueError(f"{name}={value!r} is negative (use an int from 1 upwards)")
-    # cachelib reads 0 as its own default of 500.
-    return min(value or 500, _MOST)
+    return min(value, _MOST)
 
 
 _MOST = 1 << 62

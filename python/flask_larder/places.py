@@ -14,7 +14,9 @@ __all__ = ["complete_url", "directory_url"]
 TYPES = {
     "memory": "SimpleCache",
     "shared": "SharedCache",
+    "file": "FileSystemCache",
     "redis": "RedisCache",
+    "memcached": "MemcachedCache",
     "null": "NullCache",
 }
 """What CACHE_TYPE calls the stores that a URL can name."""
@@ -49,7 +51,8 @@ def complete_url(config: dict[str, Any], types: Mapping[str, str]) -> None:
     except ValueError as error:
         raise ValueError(f"CACHE_URL: {error}") from None
     given = config.get("CACHE_TYPE", name)
-    if types.get(given, given) != name:
+    known = types.get(given, given)
+    if known not in (name, f"SASL{name}"):
         raise ValueError(
             f"CACHE_URL names a {name} and CACHE_TYPE={given!r} another store (leave one of them out)"
         )
@@ -59,10 +62,10 @@ def complete_url(config: dict[str, Any], types: Mapping[str, str]) -> None:
                 f"{option} is set beside CACHE_URL, which says all of that (leave it out, or write "
                 "it into the URL)"
             )
-    config["CACHE_TYPE"] = name
+    config["CACHE_TYPE"] = known
 
 
-def directory_url(store: str, directory: object, options: Mapping[str, int | None]) -> str:
+def directory_url(store: str, directory: object, options: Mapping[str, object]) -> str:
     """The URL of a store in CACHE_DIR; a ValueError for what is no directory to rely on."""
     if directory is None or directory == "":
         raise ValueError("CACHE_DIR is not set (give the store a directory of its own)")

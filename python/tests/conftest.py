@@ -85,7 +85,12 @@ class RedisServer:
 
 def missing_redis() -> None:
     """Without a server the tests on Redis fail in CI, and are skipped elsewhere."""
-    message = "redis-server is not on the path: what is promised on Redis is not tested"
+    missing("redis-server", "Redis")
+
+
+def missing(program: str, store: str) -> None:
+    """Without a server the tests on its store fail in CI, and are skipped elsewhere."""
+    message = f"{program} is not on the path: what is promised on {store} is not tested"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
@@ -107,6 +112,29 @@ def redis_url() -> Generator[str]:
             server.stop()
 
 
+@pytest.fixture(scope="session")
+def memcached_server() -> Generator[str]:
+    """A memcached for all tests; each test has a key prefix of its own."""
+    given = os.environ.get("LARDER_TEST_MEMCACHED")
+    if given:
+        yield given
+        return
+    program = shutil.which("memcached")
+    if program is None:
+        missing("memcached", "memcached")
+    port = free_port()
+    command = [str(program), "-l", "127.0.0.1", "-p", str(port), "-m", "256"]
+    # As root it has to be told an account to run as.
+    command += ["-u", "nobody"] if os.geteuid() == 0 else []
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for_port(port, process)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Generator[RedisServer]:
     """A Redis for one test alone, which it may treat badly."""
@@ -125,10 +153,25 @@ def clock() -> Generator[HandClock]:
         yield clock
 
 
-@pytest.fixture(params=["memory", "redis", "shared"])
+STORES = ["memory", "redis", "shared", "file", "memcached"]
+"""The stores that people can choose by name, NullCache aside."""
+
+
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The configuration of a store: the test is run on each."""
     return configuration(request.param, request)
+
+
+def refuses_patterns(cache: Cache, app: Flask) -> bool:
+    """Whether the store of a cache cannot list its keys; then it says so, and names the cure."""
+    with app.app_context():
+        if cache.stats()["store"] != "memcached":
+            return False
+        for purge in (cache.delete_prefix, cache.delete_many):
+            with pytest.raises(NotImplementedError, match="tag the entries and bump the tag"):
+                purge("view//*")
+    return True
 
 
 def configuration(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -137,9 +180,16 @@ def configuration(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         return {"CACHE_TYPE": "SimpleCache"}
     if store == "redis":
         return redis_config(request.getfixturevalue("redis_url"))
-    assert store == "shared"
+    if store == "memcached":
+        return {
+            "CACHE_TYPE": "MemcachedCache",
+            "CACHE_MEMCACHED_SERVERS": [request.getfixturevalue("memcached_server")],
+            "CACHE_KEY_PREFIX": f"test-{uuid.uuid4().hex}-",
+            "CACHE_OPTIONS": {"deadline": 30},
+        }
+    name = {"shared": "SharedCache", "file": "FileSystemCache"}[store]
     directory = request.getfixturevalue("tmp_path") / "cache"
-    return {"CACHE_TYPE": "SharedCache", "CACHE_DIR": str(directory), "CACHE_SIZE": "64MB"}
+    return {"CACHE_TYPE": name, "CACHE_DIR": str(directory), "CACHE_SIZE": "64MB"}
 
 
 def for_dialect(dialect: Any, config: dict[str, Any]) -> dict[str, Any]:

@@ -104,6 +104,8 @@ impl StoreBuilder {
         match &self.url.place {
             #[cfg(feature = "redis")]
             Place::Redis { .. } => Ok(AnyStore::new(self.redis()?.build(codec)?)),
+            #[cfg(feature = "memcached")]
+            Place::Memcached { .. } => Ok(AnyStore::new(self.memcached()?.build(codec)?)),
             _ => self.local(codec),
         }
     }
@@ -118,6 +120,8 @@ impl StoreBuilder {
         match &self.url.place {
             #[cfg(feature = "redis")]
             Place::Redis { .. } => Ok(AnyStore::new(self.redis()?.build_tokio(codec)?)),
+            #[cfg(feature = "memcached")]
+            Place::Memcached { .. } => Ok(AnyStore::new(self.memcached()?.build_tokio(codec)?)),
             _ => self.local(codec),
         }
     }
@@ -143,12 +147,22 @@ impl StoreBuilder {
             Place::Null => Ok(AnyStore::new(Null)),
             #[cfg(all(feature = "shared", target_os = "linux", target_pointer_width = "64"))]
             Place::Shared { .. } => Ok(AnyStore::new(self.shared()?.build(codec)?)),
+            #[cfg(all(feature = "file", unix))]
+            Place::File { .. } => Ok(AnyStore::new(self.file()?.build(codec)?)),
             place => Err(absent(place.store())),
         }
     }
 
     /// How entries are packed, by the URL and by the program.
-    #[cfg(all(any(feature = "redis", feature = "shared"), feature = "zstd"))]
+    #[cfg(all(
+        any(
+            feature = "file",
+            feature = "memcached",
+            feature = "redis",
+            feature = "shared"
+        ),
+        feature = "zstd"
+    ))]
     fn packed(&self) -> Result<Packing> {
         let packing = self.packing.clone();
         Ok(match self.url.compress {
@@ -158,7 +172,15 @@ impl StoreBuilder {
     }
 
     /// How entries are packed, by the program.
-    #[cfg(all(any(feature = "redis", feature = "shared"), not(feature = "zstd")))]
+    #[cfg(all(
+        any(
+            feature = "file",
+            feature = "memcached",
+            feature = "redis",
+            feature = "shared"
+        ),
+        not(feature = "zstd")
+    ))]
     fn packed(&self) -> Result<Packing> {
         if self.url.compress.is_some() {
             let detail = "compress: this program was built without compression (turn the feature \
@@ -229,6 +251,73 @@ impl StoreBuilder {
                 SharedEvent::ReadersCleared(count) => observer(&StoreEvent::ReadersCleared(*count)),
                 _ => {}
             });
+        }
+        Ok(builder)
+    }
+
+    #[cfg(all(feature = "file", unix))]
+    fn file(&self) -> Result<larder_file::FileBuilder> {
+        use larder_file::{FileEvent, Files};
+
+        let Place::File {
+            directory,
+            size,
+            threshold,
+            mode,
+        } = &self.url.place
+        else {
+            return Err(absent(self.url.store()));
+        };
+        let mut builder = Files::builder(directory).packing(self.packed()?);
+        if let Some(namespace) = &self.namespace {
+            builder = builder.namespace(namespace);
+        }
+        if let Some(bytes) = size {
+            builder = builder.size(*bytes);
+        }
+        if let Some(entries) = threshold {
+            builder = builder.threshold(*entries as u64);
+        }
+        if let Some(mode) = mode {
+            builder = builder.mode(*mode);
+        }
+        if let Some(bytes) = self.max_value {
+            builder = builder.max_value(bytes.min(larder_file::FileBuilder::MOST_VALUE));
+        }
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(Arc::clone(clock));
+        }
+        if let Some(observer) = self.observer.clone() {
+            builder = builder.observer(move |event| {
+                observer(&match event {
+                    FileEvent::Unreadable(file, what) => {
+                        StoreEvent::UnreadableFile(file.display().to_string(), what.to_string())
+                    }
+                    FileEvent::TableRebuilt(_) => StoreEvent::Rebuilt(event.to_string()),
+                    _ => StoreEvent::Replaced(event.to_string()),
+                });
+            });
+        }
+        Ok(builder)
+    }
+
+    #[cfg(feature = "memcached")]
+    fn memcached(&self) -> Result<larder_memcached::MemcachedBuilder> {
+        let Place::Memcached { url, deadline } = &self.url.place else {
+            return Err(absent(self.url.store()));
+        };
+        let mut builder = larder_memcached::MemcachedBuilder::new([url]).packing(self.packed()?);
+        if let Some(namespace) = &self.namespace {
+            builder = builder.namespace(namespace);
+        }
+        if let Some(deadline) = self.deadline.or(*deadline) {
+            builder = builder.deadline(deadline);
+        }
+        if let Some(bytes) = self.max_value {
+            builder = builder.max_value(bytes);
+        }
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(Arc::clone(clock));
         }
         Ok(builder)
     }

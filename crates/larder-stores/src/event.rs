@@ -11,6 +11,10 @@ use larder_core::Key;
 pub enum StoreEvent<'a> {
     /// Something that is no entry for us lies under a key: the key, and what it is.
     Unreadable(&'a Key, &'a str),
+    /// A file that is no entry of ours: which one, and what it is.
+    UnreadableFile(String, String),
+    /// What lies where was lost, and was made anew from what was found: how.
+    Rebuilt(String),
     /// Everything that was stored is gone, for this reason.
     Replaced(String),
     /// A value was not stored, for lack of room.
@@ -23,6 +27,8 @@ impl fmt::Display for StoreEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(key, what) => write!(f, "what lies under {key} is no entry: {what}"),
+            Self::UnreadableFile(file, what) => write!(f, "{file} is no entry: {what}"),
+            Self::Rebuilt(how) => f.write_str(how),
             Self::Replaced(why) => write!(f, "everything that was stored is gone: {why}"),
             Self::Refused(why) => write!(f, "a value was not stored: {why}"),
             Self::ReadersCleared(readers) => write!(f, "{readers} dead readers were cleared"),

@@ -8,9 +8,12 @@ use larder_core::Result;
 use crate::url::Parts;
 
 /// The schemes that are known.
-pub(crate) const SCHEMES: [&str; 7] = [
+pub(crate) const SCHEMES: [&str; 10] = [
     "memory",
     "shared",
+    "file",
+    "memcached",
+    "memcacheds",
     "redis",
     "rediss",
     "unix",
@@ -20,7 +23,8 @@ pub(crate) const SCHEMES: [&str; 7] = [
 
 /// The forms that a URL may have, for errors.
 pub(crate) const FORMS: &str = "use one like memory://?size=256MB, \
-    shared:///directory?size=256MB, redis://host:6379/0 or null://";
+    shared:///directory?size=256MB, file:///directory, redis://host:6379/0, \
+    memcached://host:11211,other:11211 or null://";
 
 /// A store and its own settings; what is `None` has the store's default.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +39,17 @@ pub(crate) enum Place {
         size: Option<u64>,
         near: Option<usize>,
     },
+    File {
+        directory: PathBuf,
+        size: Option<u64>,
+        threshold: Option<usize>,
+        mode: Option<u32>,
+    },
     Redis {
+        url: String,
+        deadline: Option<Duration>,
+    },
+    Memcached {
         url: String,
         deadline: Option<Duration>,
     },
@@ -61,6 +75,23 @@ impl Place {
                     near: parts.room("near")?,
                 })
             }
+            "file" => {
+                let directory = parts.directory()?;
+                parts.check_options(&["size", "threshold", "mode", "compress"])?;
+                Ok(Self::File {
+                    directory,
+                    size: parts.size("size")?,
+                    threshold: parts.count("threshold")?,
+                    mode: parts.mode("mode")?,
+                })
+            }
+            "memcached" | "memcacheds" => {
+                parts.check_options(&["deadline", "compress", "weights"])?;
+                Ok(Self::Memcached {
+                    url: parts.servers(),
+                    deadline: parts.duration("deadline")?,
+                })
+            }
             "null" => {
                 parts.without_place()?;
                 parts.check_options(&[])?;
@@ -83,7 +114,9 @@ impl Place {
             Self::Memory { .. } => "memory",
             Self::Null => "null",
             Self::Shared { .. } => "shared",
+            Self::File { .. } => "file",
             Self::Redis { .. } => "redis",
+            Self::Memcached { .. } => "memcached",
         }
     }
 }

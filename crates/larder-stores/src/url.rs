@@ -48,7 +48,8 @@ impl StoreUrl {
         })
     }
 
-    /// The name of the store: `memory`, `shared`, `redis` or `null`.
+    /// The name of the store: `memory`, `shared`, `file`, `redis`, `memcached` or
+    /// `null`.
     pub fn store(&self) -> &'static str {
         self.place.store()
     }
@@ -74,6 +75,13 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
+/// The scheme and the options of a URL that may name several hosts.
+fn several_hosts(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let several = matches!(scheme, "memcached" | "memcacheds");
+    several.then(|| (scheme, rest.split_once('?').map_or("", |(_, query)| query)))
+}
+
 /// A URL in its parts, for the scheme to judge them.
 pub(crate) struct Parts<'a> {
     text: &'a str,
@@ -83,7 +91,10 @@ pub(crate) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(text: &'a str) -> Result<Self> {
-        let url = Url::parse(text).map_err(|error| {
+        // Several hosts are no URL; the store reads them itself.
+        let one_host =
+            several_hosts(text).map(|(scheme, query)| format!("{scheme}://servers?{query}"));
+        let url = Url::parse(one_host.as_deref().unwrap_or(text)).map_err(|error| {
             let detail = format!("is no URL: {error}");
             wrong(text, detail, FORMS).caused_by(error)
         })?;
@@ -143,6 +154,25 @@ impl<'a> Parts<'a> {
         let mut options = self.options.iter();
         let found = options.find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// The servers of the URL, with the options that are theirs.
+    pub(crate) fn servers(&self) -> String {
+        let place = self.text.split(['?', '#']).next().unwrap_or_default();
+        match self.option("weights") {
+            Some(weights) => format!("{place}?weights={weights}"),
+            None => place.to_owned(),
+        }
+    }
+
+    /// An option that is the mode of files, in octal digits.
+    pub(crate) fn mode(&self, name: &str) -> Result<Option<u32>> {
+        self.read(name, |name, text| {
+            u32::from_str_radix(text, 8).map_err(|_| {
+                let detail = format!("has {name}={text:?}, which is no mode");
+                self.wrong(detail, "use octal digits, 600 for example")
+            })
+        })
     }
 
     /// An option that is a number of bytes.

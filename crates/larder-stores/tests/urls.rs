@@ -21,10 +21,19 @@ fn each_scheme_opens_its_store() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("my cache");
     let shared = format!("shared://{}?size=4MB", directory.display()).replace(' ', "%20");
+    let files = folder.path().join("files");
+    let file = format!("file://{}?size=4MB&threshold=10&mode=640", files.display());
     for (url, name, waits) in [
         ("memory://", "memory", false),
         ("memory:///?size=1MB&entries=10", "memory", false),
         (shared.as_str(), "shared", false),
+        (file.as_str(), "file", false),
+        (
+            "memcached://localhost:1,[::1]:2?deadline=20ms&weights=2,1",
+            "memcached",
+            true,
+        ),
+        ("memcached:///run/memcached.sock", "memcached", true),
         ("redis://localhost:1/2?deadline=20ms", "redis", true),
         ("unix:///run/redis.sock?db=1", "redis", true),
         ("null://", "null", false),
@@ -135,6 +144,39 @@ const WRONG: &[(&str, &str, &str)] = &[
         "shared:///var/cache?size=1",
         "size is 1 bytes",
         "give 1 MiB at least",
+    ),
+    (
+        "file:///var/cache?mode=888",
+        "has mode=\"888\", which is no mode",
+        "octal digits",
+    ),
+    ("file:///var/cache?mode=777", "mode is 777", "give 600"),
+    ("file://var/cache", "names the host var", "file:///path"),
+    ("memcached://", "names no host", "use host[:port]"),
+    (
+        "memcached://me:hunter2@a,b:x",
+        "has the port \"x\"",
+        "memcached://[user",
+    ),
+    (
+        "memcached://me:hunter2@a?wait=hunter2",
+        "has the option wait",
+        "it takes deadline",
+    ),
+    (
+        "memcached://a,b?weights=1",
+        "weights are [1] for 2",
+        "give each one",
+    ),
+    (
+        "memcacheds://me:hunter2@a",
+        "asks for TLS",
+        "use host[:port]",
+    ),
+    (
+        "memcache://a",
+        "has the scheme memcache",
+        "did you mean memcached?",
     ),
     ("shared:///var/cache#x", "has a # in it", "write %23"),
     (

@@ -91,13 +91,17 @@
 //! | `macros` | yes | [`memoize`](macro@memoize) |
 //! | `tower` | | [`tower`], the layer for axum and other services |
 //! | `shared` | | [`shared`], the store of all processes of one machine; Linux only |
+//! | `file` | | [`file`], the store in files for whoever shares a directory; Unix only |
+//! | `memcached` | | [`memcached`], the store in memcached |
 //! | `redis` | | [`redis`], the store in Redis or Valkey |
 //! | `tokio` | | background refreshes as tasks of tokio; comes with `tower` |
 
 // These pages link to what a feature may have left out.
 #![cfg_attr(
     not(all(
+        feature = "file",
         feature = "macros",
+        feature = "memcached",
         feature = "memory",
         feature = "redis",
         feature = "shared",
@@ -118,8 +122,12 @@ pub use larder_core::{
     Served, Settled, Store, Stored, SystemClock, Tag, Tags, Timestamp, Value,
 };
 pub use larder_core::{codec, store};
+#[cfg(feature = "file")]
+pub use larder_file as file;
 #[cfg(feature = "macros")]
 pub use larder_macros::memoize;
+#[cfg(feature = "memcached")]
+pub use larder_memcached as memcached;
 #[cfg(feature = "redis")]
 pub use larder_redis as redis;
 #[cfg(feature = "shared")]

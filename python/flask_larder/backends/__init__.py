@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .base import Backend, is_pattern, watch_forks
+from .file import FileSystemCache
+from .memcached import MemcachedCache, SASLMemcachedCache
 from .memory import NullCache, SimpleCache
 from .redis import RedisCache
 from .shared import SharedCache
@@ -10,8 +12,11 @@ from .shared import SharedCache
 __all__ = [
     "BACKENDS",
     "Backend",
+    "FileSystemCache",
+    "MemcachedCache",
     "NullCache",
     "RedisCache",
+    "SASLMemcachedCache",
     "SharedCache",
     "SimpleCache",
     "is_pattern",
@@ -21,7 +26,10 @@ __all__ = [
 BACKENDS: dict[str, type[Backend]] = {
     "SimpleCache": SimpleCache,
     "SharedCache": SharedCache,
+    "FileSystemCache": FileSystemCache,
     "RedisCache": RedisCache,
+    "MemcachedCache": MemcachedCache,
+    "SASLMemcachedCache": SASLMemcachedCache,
     "NullCache": NullCache,
 }
 """The stores by the names that CACHE_TYPE knows them by."""

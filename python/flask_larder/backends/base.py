@@ -30,6 +30,8 @@ class Backend:
     """
 
     engine: Engine
+    # What bounds the size of values, for the log.
+    limit = "CACHE_MAX_VALUE"
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class Backend:
         if reason is not None and reason.startswith("uncodable"):
             _log.warning("%r is not kept: %s", key, reason)
         elif reason == "too-large":
-            _log.warning("%r is not kept: it is larger than CACHE_MAX_VALUE allows", key)
+            _log.warning("%r is not kept: it is larger than %s allows", key, self.limit)
 
     def get(self, key: Any) -> Any:
         """The value, or None."""

@@ -10,7 +10,7 @@ from .. import config as settings
 from .. import durations
 from .._native import Engine, store_of
 from .base import Backend
-from .options import check_prefix, refuse_options
+from .options import namespace, refuse_options
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -49,11 +49,9 @@ class RedisCache(Backend):
             url = _redis_url(host, port, db, username, password)
         elif store_of(url) != "redis":
             raise ValueError("CACHE_REDIS_URL names another store (use redis://host:port/db)")
-        prefix = key_prefix() if callable(key_prefix) else key_prefix
-        check_prefix(prefix)
         engine = Engine.open(
             url,
-            namespace=prefix or "flask_cache_",
+            namespace=namespace(key_prefix),
             packing=settings.packed(secret, compress),
             deadline=None if deadline is None else durations.span(deadline, "deadline"),
             max_value=max_value,

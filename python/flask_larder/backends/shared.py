@@ -10,7 +10,7 @@ from .. import config as settings
 from .. import places
 from .._native import Engine
 from .base import Backend
-from .options import check_prefix, refuse_options
+from .options import namespace, refuse_options
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,11 +48,9 @@ class SharedCache(Backend):
             room = {"size": settings.bytes_if_any(size, "CACHE_SIZE")}
             room["near"] = settings.bytes_if_any(near, "CACHE_NEAR_SIZE")
             url = places.directory_url("shared", cache_dir, room)
-        prefix = key_prefix() if callable(key_prefix) else key_prefix
-        check_prefix(prefix)
         engine = Engine.open(
             url,
-            namespace=prefix or "flask_cache_",
+            namespace=namespace(key_prefix),
             packing=settings.packed(secret, compress),
             max_value=max_value,
             on_event=on_event,

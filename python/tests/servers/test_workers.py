@@ -23,7 +23,7 @@ from conftest import configuration, free_port, wait_for_port
 # Nothing here takes this long on a quiet machine; a test fails where something takes for ever.
 PATIENCE = 120.0
 CROWD = 200
-STORES = ["shared", "redis"]
+STORES = ["shared", "redis", "file", "memcached"]
 
 
 class Site:
