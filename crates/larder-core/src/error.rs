@@ -23,6 +23,9 @@ pub enum ErrorKind {
     NotACounter,
     /// A value is larger than the store takes.
     TooLarge,
+    /// A part of the store does not answer, and a purge has not reached it. This process carries the
+    /// purge out before it reads from that part or writes to it again; the other parts have had it.
+    Postponed,
 }
 
 impl ErrorKind {
@@ -37,6 +40,7 @@ impl ErrorKind {
             Self::Unsupported => "not supported",
             Self::NotACounter => "not a counter",
             Self::TooLarge => "value too large",
+            Self::Postponed => "purge postponed",
         }
     }
 }

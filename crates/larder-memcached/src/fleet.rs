@@ -7,6 +7,7 @@ use larder_core::{Error, ErrorKind, Result};
 use larder_net::{Begun, Client, Deadline, Medium, Reader, Request};
 
 use crate::command::{self, When};
+use crate::debts::Debts;
 use crate::leavings::Leavings;
 use crate::reply::{Limits, Outcome, Quiet, Stored, Values};
 use crate::ring::Ring;
@@ -22,6 +23,8 @@ pub(crate) struct Fleet<M: Medium> {
     pub(crate) ring: Ring,
     /// What removals have left behind.
     pub(crate) leavings: Leavings,
+    /// What each server is to be told before anything else.
+    debts: Vec<Debts>,
     deadline: Duration,
     limits: Limits,
 }
@@ -38,6 +41,7 @@ impl<M: Medium> Fleet<M> {
     ) -> Self {
         const ROOM: usize = 256 << 20;
         Self {
+            debts: clients.iter().map(|_| Debts::default()).collect(),
             clients,
             leavings: Leavings::default(),
             ring,
@@ -92,9 +96,7 @@ impl<M: Medium> Fleet<M> {
                     continue;
                 }
                 let (bytes, reader) = ask(&places);
-                let begun = self.clients[server]
-                    .begin(repeatable(&bytes), deadline)
-                    .await;
+                let begun = self.begin(server, repeatable(&bytes), deadline).await;
                 underway.push(Underway {
                     server,
                     places,
@@ -116,6 +118,49 @@ impl<M: Medium> Fleet<M> {
             }
             waiting = later;
         }
+    }
+
+    /// Sends a request, once the server has been told what it is to be told first.
+    async fn begin(
+        &self,
+        server: usize,
+        request: Request<'_>,
+        deadline: Deadline,
+    ) -> Result<Begun<M>> {
+        let (client, debts) = (&self.clients[server], &self.debts[server]);
+        while !debts.are_none() {
+            let names = debts.all()?;
+            for some in names.chunks(AT_ONCE) {
+                let mut bytes = Vec::with_capacity(some.len() * 48 + 8);
+                for (name, _) in some {
+                    command::delete(&mut bytes, name);
+                }
+                bytes.extend_from_slice(command::NOTHING_ELSE);
+                let begun = client.begin(repeatable(&bytes), deadline).await?;
+                let exchange = (begun, repeatable(&bytes));
+                client
+                    .finish(exchange, &mut Quiet::default(), deadline)
+                    .await?;
+                debts.paid(some)?;
+            }
+        }
+        client.begin(request, deadline).await
+    }
+
+    /// Deletes names now, or before the servers that have them are used again. Answers whether that is
+    /// seen to: by the cache where there is one server, of which everything waits.
+    pub(crate) async fn owe(&self, names: &[Vec<u8>]) -> bool {
+        if self.clients.len() == 1 {
+            return false;
+        }
+        let mut all = true;
+        for name in names {
+            all &= self.debts[self.server(name)].add(name);
+        }
+        // The servers that answer have nothing to be told later.
+        let nothing = |_: &mut Vec<u8>, _| {};
+        let _ = self.do_quietly(names, nothing).await;
+        all
     }
 
     /// Reads names, of which it deletes the first `taken`.
@@ -192,14 +237,15 @@ impl<M: Medium> Fleet<M> {
         (end, when): (u64, When),
     ) -> Result<bool> {
         let deadline = Deadline::after(self.deadline);
-        let client = &self.clients[self.server(name)];
+        let server = self.server(name);
+        let client = &self.clients[server];
         let line = command::store(name, bytes, (end, when));
         // A second time it might undo what somebody else has done in between.
         let request = Request {
             bytes: &line,
             repeatable: false,
         };
-        let begun = client.begin(request, deadline).await?;
+        let begun = self.begin(server, request, deadline).await?;
         match client
             .finish((begun, request), &mut Stored, deadline)
             .await?

@@ -30,7 +30,9 @@
 //! Names are spread by consistent hashing. Everything of a base key, its variants included, lies on one
 //! server, and each server has a mark of the namespace of its own. A server that does not answer is a
 //! miss and a refused write for what it has, and for nothing else. No other server takes its place: what
-//! it had missed in the meantime would come back with it.
+//! it had missed in the meantime would come back with it. A purge that such a server has missed is an
+//! error, [`Postponed`](larder_core::ErrorKind::Postponed), and this process carries it out before it
+//! uses the server again.
 //!
 //! The list of servers is part of the namespace's marks. To change it empties the store, because some
 //! names would come back to a server that has not seen what was purged since; change it in all
@@ -59,6 +61,7 @@
 mod address;
 mod builder;
 mod command;
+mod debts;
 mod fleet;
 mod leavings;
 mod lender;

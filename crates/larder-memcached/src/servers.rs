@@ -122,6 +122,10 @@ impl<M: Medium> KeyValue for Servers<M> {
             .await
     }
 
+    async fn owe(&self, names: &[Vec<u8>]) -> bool {
+        self.fleet.owe(names).await
+    }
+
     fn leases(&self) -> bool {
         true
     }

@@ -175,6 +175,14 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
     /// Where a part does not answer; what the others have of the names is deleted all the same.
     fn delete_many(&self, names: &[Vec<u8>]) -> impl Future<Output = Result<()>> + Send;
 
+    /// Deletes what stands under these names: now, or before the parts in which they lie are read or
+    /// written again. Answers whether the store sees to that; one of a single part need not, because the
+    /// cache does.
+    fn owe(&self, names: &[Vec<u8>]) -> impl Future<Output = bool> + Send {
+        let _ = names;
+        async { false }
+    }
+
     /// Whether [`lease`](Self::lease) gives out rights among all processes.
     fn leases(&self) -> bool {
         false

@@ -15,11 +15,40 @@ use crate::time::Timestamp;
 use crate::value::Value;
 
 impl<K: KeyValue, C> Inner<K, C> {
+    /// Removes keys, as [`try_remove`](Self::try_remove) does. Where a part is away, the marks of the
+    /// base keys are deleted before it is used again.
+    pub(super) async fn remove<V: Value>(&self, keys: &[Key]) -> Result<Vec<Key>>
+    where
+        C: Codec<V>,
+    {
+        match self.try_remove(keys).await {
+            Err(error) => {
+                let names = keys.iter().map(|key| self.names.base(key)).collect();
+                Err(self.postponed(names, error).await)
+            }
+            removed => removed,
+        }
+    }
+
+    /// The error of a purge that has not reached every part of the store, if the store sees to it that
+    /// these marks are deleted before the part is used again.
+    async fn postponed(&self, names: Vec<Vec<u8>>, error: Error) -> Error {
+        let is_outage = matches!(
+            error.kind(),
+            ErrorKind::Store | ErrorKind::Timeout | ErrorKind::Unavailable
+        );
+        if is_outage && self.pairs.owe(&names).await {
+            let detail = format!("{} (it comes before anything else there)", error.detail());
+            return Error::new(ErrorKind::Postponed, detail).caused_by(error);
+        }
+        error
+    }
+
     /// Removes keys. Answers those of which something valid was there.
     ///
     /// A base key whose mark is not there has no load under way and nothing valid in the store, so
     /// there is nothing to fence.
-    pub(super) async fn remove<V: Value>(&self, keys: &[Key]) -> Result<Vec<Key>>
+    async fn try_remove<V: Value>(&self, keys: &[Key]) -> Result<Vec<Key>>
     where
         C: Codec<V>,
     {
@@ -122,7 +151,9 @@ impl<K: KeyValue, C> Inner<K, C> {
     pub(super) async fn clear(&self) -> Result<()> {
         let homes = self.pairs.homes().into_iter();
         let names: Vec<Vec<u8>> = homes.map(|home| self.names.all(home)).collect();
-        self.pairs.delete_many(&names).await?;
+        if let Err(error) = self.pairs.delete_many(&names).await {
+            return Err(self.postponed(names, error).await);
+        }
         self.pairs.clear(self.names.namespace()).await
     }
 
@@ -137,9 +168,14 @@ impl<K: KeyValue, C> Inner<K, C> {
             self.last_bump.store(number, Ordering::Relaxed);
         }
         // The log and the marks may lie in different parts, of which one may be away.
-        let names: Vec<Vec<u8>> = tags.iter().map(|tag| self.names.tag(tag)).collect();
-        self.pairs.delete_many(&names).await?;
-        noted.map(drop)
+        let mut names: Vec<Vec<u8>> = tags.iter().map(|tag| self.names.tag(tag)).collect();
+        let deleted = self.pairs.delete_many(&names).await;
+        let Err(error) = noted.and(deleted) else {
+            return Ok(());
+        };
+        // A log that is no more says of every tag that it may have been bumped.
+        names.push(self.names.log());
+        Err(self.postponed(names, error).await)
     }
 
     /// Writes a bump into the log. Answers its number.
