@@ -74,6 +74,7 @@ mod lock;
 mod log;
 mod marks;
 mod names;
+mod page;
 mod place;
 mod stats;
 mod store;

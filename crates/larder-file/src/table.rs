@@ -17,37 +17,14 @@ use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::names::{Spot, TABLE};
+use crate::page::{Ages, PAGE, Page, SLOTS, Slot, blocks};
 use crate::sys;
 use crate::temp::Temp;
 
 const MAGIC: &[u8; 8] = b"LRDTABL\x01";
-const PAGE: usize = 4096;
 const HEADER: usize = 88;
-/// The bytes of an entry in a page, and those in front of the first one.
-const SLOT: usize = 48;
-const FRONT: usize = 64;
-/// How many entries a page has room for.
-pub(crate) const SLOTS: usize = (PAGE - FRONT) / SLOT;
 /// How many pages a table begins with, as a power of two.
 const FIRST_BITS: u32 = 4;
-/// A file takes whole blocks of this many bytes.
-pub(crate) const BLOCK: u64 = 4096;
-
-/// How many blocks a file of so many bytes takes.
-pub(crate) fn blocks(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(BLOCK).max(1)).unwrap_or(u32::MAX)
-}
-
-/// An entry in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) spot: Spot,
-    pub(crate) keep_until: u64,
-    /// What its file takes, in blocks; at least one.
-    pub(crate) blocks: u32,
-    /// The number of the write that it came with, or its last bits.
-    pub(crate) born: u32,
-}
 
 /// What became of an entry that was to be entered.
 #[derive(Clone, Copy, Debug)]
@@ -149,103 +126,6 @@ impl Header {
     }
 }
 
-/// Tells how old entries are, in writes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ages(u32);
-
-impl Ages {
-    /// How many writes ago the entry came.
-    pub(crate) fn of(self, slot: &Slot) -> u32 {
-        self.0.wrapping_sub(slot.born)
-    }
-}
-
-/// A page of the table, in memory.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) number: u64,
-    bytes: Box<[u8; PAGE]>,
-}
-
-impl Page {
-    fn empty(number: u64) -> Self {
-        Self {
-            number,
-            bytes: Box::new([0; PAGE]),
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        let sum = self.bytes[..8].try_into().unwrap_or_default();
-        match u64::from_le_bytes(sum) {
-            // A part of the file that was never written.
-            0 => self.bytes.iter().all(|&byte| byte == 0),
-            sum => sum == self.sum(),
-        }
-    }
-
-    fn sum(&self) -> u64 {
-        xxh3_64_with_seed(&self.bytes[8..], self.number).max(1)
-    }
-
-    /// How many variants there are of the base keys that belong to this page; they may lie elsewhere.
-    fn variants(&self) -> u32 {
-        u32::from_le_bytes(self.bytes[8..12].try_into().unwrap_or_default())
-    }
-
-    fn set_variants(&mut self, count: u32) {
-        self.bytes[8..12].copy_from_slice(&count.to_le_bytes());
-    }
-
-    fn at(place: usize) -> std::ops::Range<usize> {
-        let start = FRONT + SLOT * place;
-        start..start + SLOT
-    }
-
-    fn slot(&self, place: usize) -> Option<Slot> {
-        let bytes = &self.bytes[Self::at(place)];
-        let half = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
-        let long =
-            |at: usize| u128::from_le_bytes(bytes[at..at + 16].try_into().unwrap_or_default());
-        let slot = Slot {
-            spot: Spot {
-                base: long(0),
-                variant: long(16),
-            },
-            keep_until: u64::from_le_bytes(bytes[32..40].try_into().unwrap_or_default()),
-            blocks: half(40),
-            born: half(44),
-        };
-        (slot.blocks > 0).then_some(slot)
-    }
-
-    /// The entries in this page, and their places.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = (usize, Slot)> + '_ {
-        (0..SLOTS).filter_map(|place| Some((place, self.slot(place)?)))
-    }
-
-    fn put(&mut self, place: usize, slot: &Slot) {
-        let bytes = &mut self.bytes[Self::at(place)];
-        bytes[..16].copy_from_slice(&slot.spot.base.to_le_bytes());
-        bytes[16..32].copy_from_slice(&slot.spot.variant.to_le_bytes());
-        bytes[32..40].copy_from_slice(&slot.keep_until.to_le_bytes());
-        bytes[40..44].copy_from_slice(&slot.blocks.to_le_bytes());
-        bytes[44..].copy_from_slice(&slot.born.to_le_bytes());
-    }
-
-    fn clear(&mut self, place: usize) {
-        self.bytes[Self::at(place)].fill(0);
-    }
-
-    fn find(&self, spot: Spot) -> Option<(usize, Slot)> {
-        self.slots().find(|(_, slot)| slot.spot == spot)
-    }
-
-    fn free(&self) -> Option<usize> {
-        (0..SLOTS).find(|&place| self.slot(place).is_none())
-    }
-}
-
 /// The table, for who holds the lock.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -344,8 +224,8 @@ impl Table {
         temp.file.set_len(PAGE as u64 * (1 + (1 << bits)))?;
         temp.write_at(&header.encode(), 0)?;
         for page in &mut pages {
-            if page.bytes.iter().any(|&byte| byte != 0) {
-                write_page(&temp.file, page)?;
+            if !page.is_blank() {
+                page.write(&temp.file)?;
             }
         }
         temp.place(root, TABLE.as_bytes())
@@ -374,18 +254,12 @@ impl Table {
     }
 
     pub(crate) fn page(&self, number: u64) -> Result<Page, Fault> {
-        let mut page = Page::empty(number);
-        self.file
-            .read_exact_at(&mut page.bytes[..], PAGE as u64 * (1 + number))?;
-        match page.is_whole() {
-            true => Ok(page),
-            false => Err(Fault::Lost),
-        }
+        Page::read(&self.file, number)?.ok_or(Fault::Lost)
     }
 
     fn save(&mut self, page: &mut Page) -> io::Result<()> {
         self.begin()?;
-        write_page(&self.file, page)
+        page.write(&self.file)
     }
 
     fn home(&self, spot: Spot) -> Result<Page, Fault> {
@@ -498,8 +372,84 @@ fn is_crowded(entries: u64, bits: u64) -> bool {
     entries * 2 > (SLOTS as u64) << bits
 }
 
-fn write_page(file: &File, page: &mut Page) -> io::Result<()> {
-    let sum = page.sum();
-    page.bytes[..8].copy_from_slice(&sum.to_le_bytes());
-    file.write_all_at(&page.bytes[..], PAGE as u64 * (1 + page.number))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spot(number: u128) -> Spot {
+        Spot {
+            // Spread over the pages, as digests are.
+            base: number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+            variant: number % 3,
+        }
+    }
+
+    fn empty() -> (tempfile::TempDir, Arc<OwnedFd>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(crate::names::TEMP)).unwrap();
+        let root = File::open(folder.path()).unwrap();
+        (folder, Arc::new(root.into()))
+    }
+
+    #[test]
+    fn a_change_that_was_cut_off_is_counted_and_not_trusted() {
+        let (_folder, root) = empty();
+        let mut table = Table::make(&root, Header::default(), &[]).unwrap();
+        table.enter(spot(1), 5, 10_000).unwrap();
+        table.finish().unwrap();
+        let mut table = Table::open(&root).unwrap();
+        assert_eq!((table.header.entries, table.header.blocks), (1, 3));
+        table.enter(spot(2), 5, 1).unwrap();
+        drop(table);
+        assert!(matches!(Table::open(&root), Err(Fault::CutOff)));
+        let (header, slots) = Table::salvage(&root).unwrap();
+        let table = Table::make(&root, header, &slots).unwrap();
+        assert_eq!((table.header.entries, table.header.blocks), (2, 4));
+        assert!(table.has(spot(1)).unwrap() && table.has(spot(2)).unwrap());
+    }
+
+    #[test]
+    fn a_table_that_has_grown_knows_what_it_knew() {
+        let (_folder, root) = empty();
+        let mut table = Table::make(&root, Header::default(), &[]).unwrap();
+        for number in 0..2000 {
+            let entered = table.enter(spot(number), number as u64, 1).unwrap();
+            assert!(matches!(entered, Entered::Done { .. }), "{number}");
+            table = table.grow().unwrap();
+        }
+        assert!(table.pages() > 16);
+        assert_eq!((table.header.entries, table.header.blocks), (2000, 2000));
+        for number in 0..2000 {
+            let base = spot(number).of_base();
+            assert!(number % 3 == 0 || table.may_have_variants(base).unwrap());
+            assert!(table.leave(spot(number)).unwrap());
+            assert!(!table.leave(spot(number)).unwrap());
+        }
+        assert_eq!((table.header.entries, table.header.blocks), (0, 0));
+        for number in 0..table.pages() {
+            assert_eq!(table.page(number).unwrap().variants(), 0);
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_full_names_what_has_been_there_longest() {
+        let (_folder, root) = empty();
+        let mut table = Table::make(&root, Header::default(), &[]).unwrap();
+        let spot = |number: usize| Spot {
+            base: number as u128,
+            variant: 0,
+        };
+        for number in 0..SLOTS {
+            table.enter(spot(number), u64::MAX, 1).unwrap();
+        }
+        table.enter(spot(0), u64::MAX, 1).unwrap();
+        let full = table.enter(spot(SLOTS), u64::MAX, 1).unwrap();
+        assert!(
+            matches!(full, Entered::Full(Some(victim)) if victim == spot(1)),
+            "{full:?}"
+        );
+        table.leave(spot(1)).unwrap();
+        let done = table.enter(spot(SLOTS), u64::MAX, 1).unwrap();
+        assert!(matches!(done, Entered::Done { .. }));
+    }
 }

@@ -6,7 +6,7 @@
 
 use super::session::{Session, Stop, There};
 use crate::names::Spot;
-use crate::table::{BLOCK, Page, SLOTS, Slot};
+use crate::page::{BLOCK, Page, SLOTS, Slot};
 
 /// How many expired entries one write takes out at most.
 const EXPIRED: usize = 8;

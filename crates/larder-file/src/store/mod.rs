@@ -24,8 +24,9 @@ use crate::event::{FileEvent, Watcher};
 use crate::lease::Leases;
 use crate::log::Trouble;
 use crate::names::{Names, ROOT, Spot};
+use crate::page::BLOCK;
 use crate::stats::{Tally, Unreadables};
-use crate::table::{BLOCK, Header};
+use crate::table::Header;
 use crate::view::{self, Place, View};
 
 /// Entries in the files of a directory, shared by all processes that are given it. Cheap to clone; all

@@ -12,8 +12,9 @@ use crate::head::{Head, Look};
 use crate::lock::Lock;
 use crate::log::{Log, Purge, Trouble};
 use crate::names::{LOCK, Spot};
+use crate::page::{Slot, blocks};
 use crate::sys;
-use crate::table::{Entered, Fault, Header, Slot, Table, blocks};
+use crate::table::{Entered, Fault, Header, Table};
 use crate::temp::Temp;
 use crate::view::View;
 

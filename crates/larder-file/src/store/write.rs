@@ -129,7 +129,7 @@ impl<C> Inner<C> {
     /// Evicts where the disk has no room.
     fn relieve(&self, bytes: u64) -> io::Result<()> {
         self.turn(|session| {
-            let blocks = bytes.div_ceil(crate::table::BLOCK) + RELIEF;
+            let blocks = bytes.div_ceil(crate::page::BLOCK) + RELIEF;
             session.relieve(blocks, self.now())
         })
     }

@@ -161,7 +161,7 @@ impl Bench {
         files.remove(0)
     }
 
-    fn entry_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn entry_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for folder in std::fs::read_dir(self.path.join("larder-1/entries")).unwrap() {
             let folder = folder.unwrap().path();
