@@ -6,7 +6,7 @@
 //! because a hundred alarms are set, not because a second has passed.
 //!
 //! - [`conformance`]: what every store has to do, also one of your own, as a suite of tests;
-//! - [`scenarios`]: what a cache over any store promises to crowds, in outages of its origin and in races;
+//! - [`mod@scenarios`]: what a cache over any store promises to crowds, in outages of its origin and in races;
 //! - [`HandClock`]: the time, moved by hand;
 //! - [`Gate`]: stops threads and tasks until it is opened;
 //! - [`CountingOrigin`]: something to be cached, slow and failing on demand, that counts its calls;

@@ -5,7 +5,7 @@
 //! Scenarios have the numbers of the project's list of promises: `t1` single-flight, `t2` stale
 //! answers, `t8` purges that race with loads.
 //!
-//! A [`Ground`] makes stores; [`scenarios!`](crate::scenarios) makes one test of each scenario, and
+//! A [`Ground`] makes stores; [`scenarios!`](crate::scenarios!) makes one test of each scenario, and
 //! [`process_scenarios!`](crate::process_scenarios) those for stores that several processes share.
 //!
 //! ```
