@@ -11,6 +11,7 @@ from project import Trouble, main, run, say, timed
 # Each name is a test of crates/<crate>/tests that multiplies its work by LARDER_EFFORT.
 SOAKS = {
     "shared": ["-p", "larder-shared", "--test", "shared"],
+    "file": ["-p", "larder-file", "--test", "file"],
 }
 EFFORT = "100"
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use larder_core::codec::Plain;
 use larder_core::store::Removal;
 use larder_file::Unreadables;
+use larder_testkit::effort;
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key};
 
@@ -71,7 +72,7 @@ fn a_writer_that_is_killed_leaves_everything_readable_and_nothing_else() {
     let board = Board::open(&folder.path().join("board"));
     let mut numbers = Numbers(42);
     let mut found = 0;
-    for round in 0..ROUNDS {
+    for round in 0..ROUNDS * effort() {
         let mut workers = [0, 1].map(|one| Worker::start("churn", folder.path(), 2 * round + one));
         let more = 20 + numbers.below(200);
         board.await_word(STEPS, board.get(STEPS) + more);

@@ -11,4 +11,5 @@ mod pair;
 mod processes;
 mod room;
 mod settings;
+mod storm;
 mod support;

@@ -28,6 +28,13 @@ fn no_more_entries_are_kept_than_were_asked_for() {
     }
     assert_eq!(bench.files(), 500);
     assert_eq!(bench.evicted(), 1500);
+    // The newest half has not gone for anything older.
+    let newest = 2000 - 240..2000;
+    assert!(
+        newest
+            .into_iter()
+            .all(|number| bench.get_text(format!("key {number}")).is_some())
+    );
 }
 
 #[test]

@@ -288,6 +288,10 @@ impl Worker {
         Self(child.unwrap())
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -343,6 +347,7 @@ fn worker() {
         "lead" => super::leases::lead(&work()),
         "follow" => super::leases::follow(&work()),
         "ask" => super::leases::ask(&work()),
+        "storm" => super::storm::storm(&folder, variable(NUMBER).parse().unwrap()),
         "overwrite" => super::kills::overwrite(&work()),
         "serve" => super::pair::serve(&folder),
         other => panic!("{other} is no role"),
