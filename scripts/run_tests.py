@@ -109,6 +109,9 @@ def body() -> int:
     servers.stop_on_signals()
     counts = Counts()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    # The workspace's tests build it; the Python tests run it beside an application.
+    neighbour = ROOT / "target" / "debug" / "examples" / "flask_neighbour"
+    os.environ.setdefault("LARDER_TEST_NEIGHBOUR", str(neighbour))
     with servers.for_tests() as env:
         step(counts, "cargo test", cargo_tests, env)
         step(counts, "model check", model_check, env)

@@ -246,6 +246,7 @@ class ViewKey:
         parameters: Sequence[str] = ...,
         values: Sequence[Callable[[], Any]] = ...,
         identity: str | None = None,
+        shared: bool = False,
     ) -> ViewKey: ...
     def key(self, request: Request, base: str | None = None) -> Key: ...
 

@@ -56,6 +56,7 @@ class Decorating(Purging):
         tags: Iterable[str] | Callable[..., Iterable[str]] | None = None,
         vary: Iterable[Any] | None = None,
         default: Any = MISSING,
+        as_page: bool = False,
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Caches what a view answers, by its path, its sorted query and its host.
 
@@ -65,6 +66,9 @@ class Decorating(Purging):
         request waits for another's load. `tags` are names for `invalidate_tags`; `{name}` in one is
         filled in from the view's arguments. `vary` says what else the answer depends on: header
         names, `cookie()`, `query()`, callables. `default` is served when the first load fails.
+        `as_page` stores the finished response, under the key that a Rust service with
+        `KeyRule::flask` has for the same URL: with one store, each answers from what the other has
+        stored.
 
         Raises a TypeError for what is no function, or no option of that type.
         """
@@ -95,8 +99,11 @@ class Decorating(Purging):
             source_check=source_check,
             hash_method=hash_method,
             response_hit_indication=response_hit_indication,
+            as_page=as_page,
             inputs=Inputs.declared(vary),
         )
+        if as_page:
+            self._check_page(options)
 
         def decorator(function: Callable[P, R]) -> Cached[P, R]:
             refusing.undecoratable(function, "cached")
@@ -104,6 +111,20 @@ class Decorating(Purging):
             return self._wrapped(view, view.readable_key)
 
         return decorator
+
+    def _check_page(self, options: ViewOptions) -> None:
+        """Refuses what a Rust service could not know of the key of a page."""
+        if not self.dialect.careful:
+            raise TypeError("as_page=True: keys are Flask-Caching's here (use flask_larder)")
+        if options.inputs.values:
+            raise TypeError(
+                "as_page=True: a callable in vary= is known to this program only (use header names, "
+                "cookie() and query())"
+            )
+        usual = ViewOptions()
+        for name in ("key_prefix", "query_string", "make_cache_key", "source_check"):
+            if getattr(options, name) != getattr(usual, name):
+                raise TypeError(f"as_page=True: the key is that of the URL (leave out {name})")
 
     def memoize(
         self,

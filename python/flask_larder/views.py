@@ -36,6 +36,7 @@ class ViewOptions(Options):
     source_check: bool | None = None
     hash_method: Callable[..., Any] | None = None
     response_hit_indication: bool = False
+    as_page: bool = False
     inputs: Inputs = field(default_factory=Inputs)
 
 
@@ -59,6 +60,7 @@ class View(Decorated):
             after = rest if found else None
         # To a custom key comes what vary= declares, and nothing else.
         whole = self.cache.dialect.whole_url and not custom
+        shared = self.options.as_page and not custom
         if whole and prefix == ViewOptions.key_prefix:
             # Two functions that are called in one request have one path.
             identity = self.name
@@ -75,6 +77,7 @@ class View(Decorated):
             parameters=list(inputs.parameters),
             values=list(inputs.values),
             identity=identity,
+            shared=shared,
         )
 
     # The key.
@@ -150,6 +153,8 @@ class View(Decorated):
             reason = safety.of_answer(value, self.options.inputs, custom=self.custom_key)
             if reason is not None:
                 raise Uncached(reason)
+        if self.options.as_page and value is not None:
+            value = self.cache._app().make_response(value)
         if isinstance(value, WerkzeugResponse):
             page = page_of(value)
             if page is None:

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use http::header::HeaderName;
 use larder_core::{Key as CoreKey, KeyWriter, Kind};
 use larder_http::key as rule;
+use larder_http::key::page::{self, Path, Place};
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -30,6 +33,8 @@ pub struct ViewKey {
     values: Vec<Py<PyAny>>,
     /// Which function this is, where the prefix alone does not say it; written in advance.
     identity: KeyWriter,
+    /// Whether the key is the one that a Rust service has for the same URL.
+    shared: bool,
 }
 
 /// Bytes that the variant of most requests fits in, host and query included.
@@ -40,7 +45,7 @@ impl ViewKey {
     /// `before` and `after` are what stands around the path; `after` is `None` for a fixed key.
     #[new]
     #[pyo3(signature = (before, after, *, host=false, query=false, headers=Vec::new(),
-        cookies=Vec::new(), parameters=Vec::new(), values=Vec::new(), identity=None))]
+        cookies=Vec::new(), parameters=Vec::new(), values=Vec::new(), identity=None, shared=false))]
     #[expect(
         clippy::too_many_arguments,
         clippy::fn_params_excessive_bools,
@@ -56,6 +61,7 @@ impl ViewKey {
         parameters: Vec<String>,
         values: Vec<Py<PyAny>>,
         identity: Option<String>,
+        shared: bool,
     ) -> Self {
         let mut written = KeyWriter::new();
         if let Some(identity) = identity {
@@ -72,6 +78,7 @@ impl ViewKey {
             parameters,
             values,
             identity,
+            shared,
         }
     }
 
@@ -100,6 +107,9 @@ impl ViewKey {
         environ: &Bound<'_, PyDict>,
         base: Option<&str>,
     ) -> PyResult<CoreKey> {
+        if self.shared {
+            return self.shared_key(environ);
+        }
         let variant = self.variant(request, environ)?;
         if let Some(base) = base {
             return Ok(CoreKey::assemble(
@@ -122,6 +132,56 @@ impl ViewKey {
         }
         whole.extend_from_slice(after.as_bytes());
         Ok(CoreKey::assemble(Kind::User, &whole, variant.as_bytes()))
+    }
+
+    /// The key that a Rust service has too.
+    fn shared_key(&self, environ: &Bound<'_, PyDict>) -> PyResult<CoreKey> {
+        let py = environ.py();
+        let path = wire(environ, intern!(py, "PATH_INFO"))?;
+        let path = bytes_of(path.as_ref())?;
+        let mount = wire(environ, intern!(py, "SCRIPT_NAME"))?;
+        let host = host_of(environ)?;
+        let scheme = scheme_of(environ)?;
+        let mut writer = KeyWriter::with_capacity(ROOM);
+        let place = Place {
+            scheme: scheme
+                .as_ref()
+                .map_or(Ok("http"), |scheme| scheme.to_str())?,
+            host: &bytes_of(host.as_ref())?,
+            mount: &bytes_of(mount.as_ref())?,
+            path: Path::Decoded(&path),
+        };
+        page::variant(&mut writer, &place);
+        let query = wire(environ, intern!(py, "QUERY_STRING"))?;
+        let query = query.as_ref().map(Wire::bytes).transpose()?;
+        // WSGI does not tell an empty query from none.
+        let query = query.as_deref().filter(|query| !query.is_empty());
+        if self.parameters.is_empty() {
+            rule::query(&mut writer, query);
+        } else {
+            rule::query_only(&mut writer, query, &self.parameters);
+        }
+        let mut headers = Vec::with_capacity(self.headers.len());
+        for name in &self.headers {
+            let name = name.bind(py);
+            headers.push((header_name(&name.to_cow()?)?, wire(environ, name)?));
+        }
+        headers.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
+        for (name, value) in &headers {
+            let value = value.as_ref().map(Wire::bytes).transpose()?;
+            let sent: Vec<(&str, &[u8])> = value
+                .iter()
+                .map(|value| (name.as_str(), &value[..]))
+                .collect();
+            rule::header(&mut writer, &sent[..], name);
+        }
+        if !self.cookies.is_empty() {
+            let mut names: Vec<&String> = self.cookies.iter().collect();
+            names.sort();
+            write_cookies(&mut writer, environ, names)?;
+        }
+        let base = page::base(Path::Decoded(&path));
+        Ok(CoreKey::assemble(Kind::User, &base, writer.as_bytes()))
     }
 
     fn variant(
@@ -149,11 +209,7 @@ impl ViewKey {
             };
         }
         if !self.cookies.is_empty() {
-            let line = wire(environ, intern!(py, "HTTP_COOKIE"))?;
-            let line = bytes_of(line.as_ref())?.into_owned();
-            for name in &self.cookies {
-                rule::cookie(&mut writer, [("cookie", &line)].as_slice(), name);
-            }
+            write_cookies(&mut writer, environ, &self.cookies)?;
         }
         if !self.parameters.is_empty() {
             let query = wire(environ, intern!(py, "QUERY_STRING"))?;
@@ -186,16 +242,46 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     Ok(wide.cast::<PyBytes>()?.as_bytes().to_vec())
 }
 
+/// Writes single cookies.
+fn write_cookies<'a>(
+    writer: &mut KeyWriter,
+    environ: &Bound<'_, PyDict>,
+    names: impl IntoIterator<Item = &'a String>,
+) -> PyResult<()> {
+    let line = wire(environ, intern!(environ.py(), "HTTP_COOKIE"))?;
+    let line = bytes_of(line.as_ref())?.into_owned();
+    for name in names {
+        rule::cookie(writer, [("cookie", &line)].as_slice(), name);
+    }
+    Ok(())
+}
+
+/// The header that has this name in a WSGI environment.
+fn header_name(name: &str) -> PyResult<HeaderName> {
+    let name = name.strip_prefix("HTTP_").unwrap_or(name).replace('_', "-");
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|error| PyValueError::new_err(format!("vary={name:?}: {error}")))
+}
+
+fn scheme_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyString>>> {
+    let scheme = environ.get_item(intern!(environ.py(), "wsgi.url_scheme"))?;
+    Ok(scheme.map(Bound::cast_into::<PyString>).transpose()?)
+}
+
+fn host_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Option<Wire<'py>>> {
+    let py = environ.py();
+    match wire(environ, intern!(py, "HTTP_HOST"))? {
+        Some(host) => Ok(Some(host)),
+        None => wire(environ, intern!(py, "SERVER_NAME")),
+    }
+}
+
 /// The host that the client asked for.
 fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = environ.py();
-    let scheme = environ.get_item(intern!(py, "wsgi.url_scheme"))?;
-    let scheme = scheme.map(Bound::cast_into::<PyString>).transpose()?;
+    let scheme = scheme_of(environ)?;
     let scheme = scheme.as_ref().map(|scheme| scheme.to_str()).transpose()?;
-    let host = match wire(environ, intern!(py, "HTTP_HOST"))? {
-        Some(host) => Some(host),
-        None => wire(environ, intern!(py, "SERVER_NAME"))?,
-    };
+    let host = host_of(environ)?;
     rule::host(writer, scheme, &bytes_of(host.as_ref())?);
     // Where the application is mounted: no part of `request.path`, and in every URL that it builds.
     let mount = wire(environ, intern!(py, "SCRIPT_NAME"))?;

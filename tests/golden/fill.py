@@ -11,9 +11,11 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 import xxhash
 
@@ -214,6 +216,43 @@ def ending(namespace: bytes, secret: str | None, content: bytes) -> bytes:
     return hmac.digest(derived, sized(namespace) + content, hashlib.sha256)
 
 
+def shared_page(case: dict[str, Any]) -> bytes:
+    """The key of a page that a Flask application and a Rust service have in common."""
+    raw: str = case["path"]
+    decoded = unquote_to_bytes(raw).decode("utf-8", "replace")
+    reserved = "!$&'()*+,;=:@/%"
+    # Unreserved characters decoded, everything else as it stands, hexadecimal digits in upper case.
+    path = re.sub("%..", lambda found: found[0].upper(), quote(raw, safe=reserved))
+    path = re.sub("%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])", unquoted, path)
+    host = case["host"].lower().removesuffix({"http": ":80", "https": ":443"}[case["scheme"]])
+    variant: list[Any] = ["page", octets(path), "GET", case["scheme"], octets(host), octets("")]
+    wanted = case.get("parameters")
+    pairs = [pair for pair in (case.get("query") or "").split("&") if pair]
+    if wanted is not None:
+        pairs = [pair for pair in pairs if pair.partition("=")[0] in wanted]
+    pairs.sort(key=lambda pair: pair.partition("=")[0])
+    has_query = "query" in case or wanted is not None
+    variant.append({"list": [octets(pair) for pair in pairs]} if has_query else None)
+    sent = dict(case.get("headers", []))
+    for name in sorted(case.get("vary", [])):
+        values = [octets(sent[name])] if name in sent else []
+        variant.append({"object": ["header", {"tuple": [name, {"list": values}]}]})
+    cookies = dict(pair.split("=") for pair in sent.get("cookie", "").split("; ") if pair)
+    for name in sorted(case.get("cookies", [])):
+        values = [octets(cookies[name])] if name in cookies else []
+        variant.append({"object": ["cookie", {"tuple": [name, {"list": values}]}]})
+    base = f"view//{decoded.lstrip('/')}"
+    return key({"kind": "user", "base": base, "variant": variant})
+
+
+def unquoted(found: re.Match[str]) -> str:
+    return unquote_to_bytes(found[0]).decode()
+
+
+def octets(text: str) -> dict[str, str]:
+    return {"bytes": text.encode("latin-1").hex()}
+
+
 def fill(name: str, encode: Any, digest: bool = False) -> None:
     path = HERE / f"{name}.json"
     cases = json.loads(path.read_text())
@@ -228,5 +267,6 @@ def fill(name: str, encode: Any, digest: bool = False) -> None:
 if __name__ == "__main__":
     fill("keys", key, digest=True)
     fill("values", lambda case: safe(case["value"]))
+    fill("pages", shared_page, digest=True)
     fill("envelopes", envelope)
     fill("packed", lambda case: envelope(case, packed=True))

@@ -1,8 +1,9 @@
 //! The cached pages, for those who change what is on them.
 
 use larder_core::store::{AnyStore, Removal};
-use larder_core::{Cache, Key, Kind, Result, Tag};
+use larder_core::{Cache, Result, Tag};
 
+use crate::key_rule::bases;
 use crate::page::Page;
 
 /// The cached pages: what to forget after a write. Cheap to clone; all clones are one.
@@ -22,24 +23,31 @@ impl PageCache {
         &self.0
     }
 
-    /// Forgets every form of the page at `path`: all queries, hosts, languages, users. Answers whether
+    /// Forgets every form of the page at `path`, as it stands in URLs: all queries, hosts, languages,
+    /// users, and what a Flask application has stored under `view/` and this path. Answers whether
     /// there was one.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn remove(&self, path: &str) -> Result<bool> {
-        self.0.remove(&Key::new(Kind::View, path)).await
+        let removed = self.0.remove_many(&bases(path)).await?;
+        Ok(!removed.is_empty())
     }
 
-    /// Forgets every page whose path begins so.
+    /// Forgets every page whose path begins so, those of a Flask application included.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn remove_prefix(&self, prefix: &str) -> Result<()> {
-        let removal = Removal::Prefix(Kind::View, prefix.as_bytes());
-        self.0.purge(removal).await.map(drop)
+        let mut outcome = Ok(());
+        // Both, whatever becomes of the first: what fails is owed.
+        for base in bases(prefix) {
+            let removal = Removal::Prefix(base.kind(), base.base());
+            outcome = outcome.and(self.0.purge(removal).await.map(drop));
+        }
+        outcome
     }
 
     /// Makes every page with one of these tags invalid, at once, however many there are.

@@ -1,5 +1,6 @@
 //! Which answers are the same.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Uri};
 use larder_core::{Key, KeyPart, KeyWriter, Kind};
 use larder_http::key;
+use larder_http::key::page::{self, Path, Place};
 
 type Write = Arc<dyn Fn(&Parts, &mut KeyWriter) -> bool + Send + Sync>;
 
@@ -32,10 +34,19 @@ type Write = Arc<dyn Fn(&Parts, &mut KeyWriter) -> bool + Send + Sync>;
 /// [`ignore_cookies`](Self::ignore_cookies) says that none matters.
 #[derive(Clone, Debug)]
 pub struct KeyRule {
+    form: Form,
     any_host: bool,
     query: Query,
     cookies: bool,
     parts: Vec<Part>,
+}
+
+/// Whose keys they are.
+#[derive(Clone, Debug)]
+enum Form {
+    Own,
+    /// Those of a Flask application, which clients reach by this scheme.
+    Flask(Cow<'static, str>),
 }
 
 #[derive(Clone, Debug)]
@@ -68,10 +79,33 @@ impl KeyRule {
     /// Path, host and query.
     pub const fn new() -> Self {
         Self {
+            form: Form::Own,
             any_host: false,
             query: Query::All,
             cookies: false,
             parts: Vec::new(),
+        }
+    }
+
+    /// Path, host and query, in the keys of a Flask application whose views are cached with
+    /// `as_page=True`: with one store, each answers from what the other has stored.
+    ///
+    /// `scheme` is the one that the application sees, `http` or `https`: it is in its keys, and a Rust
+    /// service does not get to know it. [`header`](Self::header), [`cookie`](Self::cookie) and
+    /// [`query_only`](Self::query_only) say what `vary=` says there; with anything else the service
+    /// has keys of its own.
+    ///
+    /// ```
+    /// use larder_tower::KeyRule;
+    ///
+    /// // In Flask: @cache.cached(60, as_page=True, vary=["Accept-Language"])
+    /// let rule = KeyRule::flask("https").header("accept-language");
+    /// ```
+    #[must_use]
+    pub fn flask(scheme: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            form: Form::Flask(scheme.into()),
+            ..Self::new()
         }
     }
 
@@ -162,9 +196,23 @@ impl KeyRule {
     /// The key of a request, and what it holds.
     pub(crate) fn key(&self, request: &Parts) -> (Key, Held) {
         let mut variant = KeyWriter::with_capacity(ROOM);
-        key::method_class(&mut variant);
-        if !self.any_host {
-            write_host(&mut variant, request);
+        let path = asked(request).path().as_bytes();
+        match &self.form {
+            Form::Own => {
+                key::method_class(&mut variant);
+                if !self.any_host {
+                    key::host(&mut variant, asked(request).scheme_str(), host(request));
+                }
+            }
+            Form::Flask(scheme) => page::variant(
+                &mut variant,
+                &Place {
+                    scheme,
+                    host: if self.any_host { b"" } else { host(request) },
+                    mount: b"",
+                    path: Path::Raw(path),
+                },
+            ),
         }
         let query = request.uri.query().map(str::as_bytes);
         match &self.query {
@@ -179,11 +227,14 @@ impl KeyRule {
         for part in &self.parts {
             part.write(request, &mut variant, &mut held);
         }
-        let path = path(request);
-        (
-            Key::assemble(Kind::View, path.as_bytes(), variant.as_bytes()),
-            held,
-        )
+        let key = match &self.form {
+            Form::Own => Key::assemble(Kind::View, path, variant.as_bytes()),
+            Form::Flask(_) => {
+                let base = page::base(Path::Raw(path));
+                Key::assemble(Kind::User, &base, variant.as_bytes())
+            }
+        };
+        (key, held)
     }
 
     /// Whether the key holds this header of the request.
@@ -265,20 +316,23 @@ fn asked(request: &Parts) -> &Uri {
     &request.uri
 }
 
-fn path(request: &Parts) -> &str {
-    asked(request).path()
-}
-
-fn write_host(variant: &mut KeyWriter, request: &Parts) {
-    let uri = asked(request);
-    let host = match uri.authority() {
+fn host(request: &Parts) -> &[u8] {
+    match asked(request).authority() {
         Some(authority) => authority.as_str().as_bytes(),
         None => request
             .headers
             .get(HOST)
             .map_or(&b""[..], HeaderValue::as_bytes),
-    };
-    key::host(variant, uri.scheme_str(), host);
+    }
+}
+
+/// The base keys of the page at `path`, as it stands in URLs: of this face, and of a Flask application
+/// that shares it.
+pub(crate) fn bases(path: &str) -> [Key; 2] {
+    [
+        Key::new(Kind::View, path),
+        Key::new(Kind::User, page::base(Path::Raw(path.as_bytes()))),
+    ]
 }
 
 /// Whether a request names more than one host; such a one is left alone.

@@ -94,6 +94,7 @@
 //! | `file` | | [`file`], the store in files for whoever shares a directory; Unix only |
 //! | `memcached` | | [`memcached`], the store in memcached |
 //! | `redis` | | [`redis`], the store in Redis or Valkey |
+//! | `zstd` | | compression of large entries in the stores outside the process, where asked for |
 //! | `tokio` | | background refreshes as tasks of tokio; comes with `tower` |
 
 // These pages link to what a feature may have left out.

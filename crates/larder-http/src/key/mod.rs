@@ -20,6 +20,7 @@
 //! ```
 
 mod cookie;
+pub mod page;
 mod query;
 
 use http::header::HeaderName;

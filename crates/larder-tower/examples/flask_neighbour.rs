@@ -1,0 +1,66 @@
+//! A service that shares its pages with a Flask application, through Redis or through a directory:
+//!
+//! ```sh
+//! cargo run -p larder-tower --example flask_neighbour -- 127.0.0.1:8001 redis://127.0.0.1:6379
+//! ```
+//!
+//! In the application, views are decorated with `@cache.cached(60, as_page=True)`; its store, its
+//! `CACHE_KEY_PREFIX` and its `SECRET_KEY` are those of the service, which takes the last two from the
+//! environment: `LARDER_NAMESPACE` and `LARDER_SECRET`. Clients reach both under one host name, as
+//! behind a proxy that sends some paths here.
+
+use std::env;
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Uri;
+use axum::routing::{get, post};
+use larder_core::AnyStore;
+use larder_core::codec::Packing;
+use larder_redis::Redis;
+use larder_tower::{CacheLayer, KeyRule, Page, PageCodec};
+
+/// The store that a URL names.
+fn store(url: &str) -> larder_core::Result<AnyStore<Page>> {
+    let packing = Packing::new().secrets(env::var("LARDER_SECRET").ok());
+    let namespace = env::var("LARDER_NAMESPACE").unwrap_or_else(|_| "flask_cache_".into());
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    if let Some(directory) = url.strip_prefix("shared://") {
+        let shared = larder_shared::Shared::builder(directory);
+        let shared = shared.namespace(namespace).packing(packing);
+        return Ok(AnyStore::new(shared.build(PageCodec)?));
+    }
+    let redis = Redis::builder(url)
+        .namespace(namespace)
+        .packing(packing)
+        .deadline(Duration::from_secs(5));
+    Ok(AnyStore::new(redis.build_tokio(PageCodec)?))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [address, url] = &arguments[..] else {
+        return Err("give an address to listen on and the URL of a store".into());
+    };
+    let layer = CacheLayer::builder(Duration::from_secs(60))
+        .store(store(url)?)
+        // In Flask: vary=["Accept-Language"].
+        .key(KeyRule::flask("http").header("accept-language"))
+        .tag("pages")
+        .build()?;
+    let page = |uri: Uri| async move { format!("the service's {uri}") };
+    let pages = layer.cache().clone();
+    let forget = |path: String| async move {
+        let removed = pages.remove(&path).await;
+        removed.map_or_else(|error| error.to_string(), |removed| removed.to_string())
+    };
+    let app = Router::new()
+        .route("/pages/{name}", get(page))
+        .layer(layer)
+        .route("/forget", post(forget));
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    axum::serve(listener, app).await?;
+    Ok(())
+}
