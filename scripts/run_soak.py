@@ -5,35 +5,52 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from project import Trouble, main, run, say, timed
+import native
+from installs import ensure_venv
+from project import VENV, Trouble, main, run, say, timed
 
-# Each name is a test of crates/<crate>/tests that multiplies its work by LARDER_EFFORT.
+# Each multiplies its work by LARDER_EFFORT: what `cargo test` is told of it,
 SOAKS = {
+    "codec": ["-p", "larder-core", "--features", "zstd", "--test", "codec"],
     "shared": ["-p", "larder-shared", "--test", "shared"],
     "file": ["-p", "larder-file", "--test", "file"],
+}
+# or which file of the Python tests it is.
+PYTHON_SOAKS = {
+    "mutations": "python/tests/test_mutations.py",
 }
 EFFORT = "100"
 
 
 def body(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     """All soaks, or those that are named; one that fails does not keep the others from running."""
-    unknown = set(arguments) - set(SOAKS)
+    known = [*SOAKS, *PYTHON_SOAKS]
+    unknown = set(arguments) - set(known)
     if unknown:
-        raise Trouble(f"no such soak: {', '.join(sorted(unknown))} (there is: {', '.join(SOAKS)})")
+        raise Trouble(f"no such soak: {', '.join(sorted(unknown))} (there is: {', '.join(known)})")
     env = {"LARDER_EFFORT": os.environ.get("LARDER_EFFORT", EFFORT)}
     failed = []
 
     def soak(name: str) -> None:
-        command = ["cargo", "test", "--release", *SOAKS[name], "--", "--nocapture"]
-        if run(command, env=env) != 0:
+        if run(command_of(name), env=env) != 0:
             failed.append(name)
 
-    for name in arguments or SOAKS:
+    for name in arguments or known:
         timed(f"soak {name}, effort {env['LARDER_EFFORT']}", lambda name=name: soak(name))
     for name in failed:
         say(f"FAILED: {name}")
     return int(bool(failed))
+
+
+def command_of(name: str) -> list[str | Path]:
+    """The command of a soak; what it needs is installed and built."""
+    if name in SOAKS:
+        return ["cargo", "test", "--release", *SOAKS[name], "--", "--nocapture"]
+    interpreter = ensure_venv(VENV, ["build", "test-tools", "test"])
+    native.develop(interpreter)
+    return [interpreter, "-m", "pytest", "-q", PYTHON_SOAKS[name]]
 
 
 if __name__ == "__main__":

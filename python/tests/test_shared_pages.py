@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from conftest import Calls, free_port, redis_config, text_of, wait_for_port
-from flask import Flask, Response, jsonify, make_response, redirect, request, session
+from flask import Flask, Response, jsonify, make_response, redirect, session
+from flask import request as flask_request
 from test_golden import cases
 from werkzeug.exceptions import NotFound
 
@@ -153,7 +154,7 @@ def test_a_page_is_removed_as_any_view_is(app: Flask, cache: Cache, calls: Calls
     @app.get("/products/<kind>")
     @cache.cached(60, as_page=True, tags=["products"])
     def products(kind: str) -> str:
-        return f"{kind} {calls()} {request.args.get('page')}"
+        return f"{kind} {calls()} {flask_request.args.get('page')}"
 
     client = app.test_client()
     removals: list[Callable[[], Any]] = [
@@ -252,19 +253,26 @@ class Neighbour:
         return str(body)
 
 
-@pytest.fixture
-def both(app: Flask, program: Path, redis_url: str) -> Generator[tuple[Any, Cache, Neighbour]]:
-    """A client of an application, its cache, and the service beside it."""
-    config = redis_config(redis_url)
+@pytest.fixture(params=["redis", "shared"])
+def both(
+    request: pytest.FixtureRequest, app: Flask, program: Path, tmp_path: Path
+) -> Generator[tuple[Any, Cache, Neighbour]]:
+    """A client of an application, its cache, and the service beside it, on one store."""
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        config = redis_config(url)
+    else:
+        url = f"shared://{tmp_path}/cache"
+        config = {"CACHE_URL": url, "CACHE_KEY_PREFIX": "shop_"}
     cache = Cache(app, config=config)
 
     @app.get("/pages/<name>")
     @cache.cached(60, as_page=True, vary=["Accept-Language"])
     def page(name: str) -> tuple[str, int, dict[str, str]]:
-        query = request.query_string.decode()
+        query = flask_request.query_string.decode()
         return f"the application's {name}?{query}", 200, {"x-from": "flask"}
 
-    neighbour = Neighbour(program, redis_url, config["CACHE_KEY_PREFIX"])
+    neighbour = Neighbour(program, url, config["CACHE_KEY_PREFIX"])
     try:
         yield app.test_client(), cache, neighbour
     finally:

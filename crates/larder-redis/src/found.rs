@@ -180,11 +180,27 @@ impl<C> Scribe<C> {
                 None => Some(Entry::new(unbounded(now), value, Fence::direct(0))),
             };
         }
+        if let Some(why) = self.remains(&raw.value) {
+            self.tally.unreadable(Some(key), why);
+            return None;
+        }
         let value = self.codec.decode_foreign(&raw.value);
         if value.is_none() {
             self.tally.unreadable(Some(key), Unreadable::Foreign);
         }
         value.map(|value| Entry::new(unbounded(now), value, Fence::direct(0)))
+    }
+
+    /// Why bytes are what is left of an entry of ours, and no value of another program: there are none,
+    /// or behind a sign that is not ours stands an envelope.
+    fn remains(&self, bytes: &[u8]) -> Option<Unreadable> {
+        let [_, rest @ ..] = bytes else {
+            return Some(Unreadable::Truncated);
+        };
+        match self.envelope.open_any(rest) {
+            Err(Unreadable::Foreign) => None,
+            _ => Some(Unreadable::Damaged),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! A service that shares its pages with a Flask application, through Redis or through a directory:
+//! A service that shares its pages with a Flask application, through any store that a URL names:
 //!
 //! ```sh
-//! cargo run -p larder-tower --example flask_neighbour -- 127.0.0.1:8001 redis://127.0.0.1:6379
+//! cargo run -p larder-tower --example flask_neighbour -- 127.0.0.1:8001 shared:///var/cache/shop
 //! ```
 //!
 //! In the application, views are decorated with `@cache.cached(60, as_page=True)`; its store, its
@@ -18,24 +18,15 @@ use axum::http::Uri;
 use axum::routing::{get, post};
 use larder_core::AnyStore;
 use larder_core::codec::Packing;
-use larder_redis::Redis;
 use larder_tower::{CacheLayer, KeyRule, Page, PageCodec};
 
-/// The store that a URL names.
+/// The store that a URL names, with the namespace and the secret of the environment.
 fn store(url: &str) -> larder_core::Result<AnyStore<Page>> {
-    let packing = Packing::new().secrets(env::var("LARDER_SECRET").ok());
     let namespace = env::var("LARDER_NAMESPACE").unwrap_or_else(|_| "flask_cache_".into());
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    if let Some(directory) = url.strip_prefix("shared://") {
-        let shared = larder_shared::Shared::builder(directory);
-        let shared = shared.namespace(namespace).packing(packing);
-        return Ok(AnyStore::new(shared.build(PageCodec)?));
-    }
-    let redis = Redis::builder(url)
+    larder_stores::open(url)?
         .namespace(namespace)
-        .packing(packing)
-        .deadline(Duration::from_secs(5));
-    Ok(AnyStore::new(redis.build_tokio(PageCodec)?))
+        .packing(Packing::new().secrets(env::var("LARDER_SECRET").ok()))
+        .build_tokio(PageCodec)
 }
 
 #[tokio::main]

@@ -186,4 +186,19 @@ proptest! {
         let start: &[u8] = if magic { b"\x28\xb5\x2f\xfd" } else { b"" };
         drop(read(&Packing::new(), &forged(&[&number(claimed), start, &payload].concat())));
     }
+
+    #[test]
+    fn a_changed_frame_is_refused_or_another_value_of_that_length(
+        at in any::<proptest::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
+        let (size, mut frame) = frame();
+        let at = at.index(frame.len());
+        frame[at] ^= 1 << bit;
+        if let Ok(value) = read(&Packing::new(), &forged(&[number(size), frame].concat())) {
+            let mut again = Vec::new();
+            Safe.encode(&value, &mut again).unwrap();
+            prop_assert_eq!(again.len() as u64, size);
+        }
+    }
 }

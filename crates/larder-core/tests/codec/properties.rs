@@ -7,22 +7,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::codec::{
-    Codec, Date, DateTime, Envelope, Opaque, Opened, Page, Plain, Safe, Time, TimeDelta, Zone,
+    Codec, Date, DateTime, Envelope, Opaque, Opened, Packing, Page, Plain, Safe, Time, TimeDelta,
+    Zone,
 };
 use larder_core::{Entry, Fence, Key, KeyWriter, Kind, Policy, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// As many cases as the environment asks for, or these.
+/// As many cases as the environment asks for, or these, times the effort that it asks for.
 fn cases(otherwise: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
+    let asked = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let cases: u32 = asked("PROPTEST_CASES").unwrap_or(otherwise);
+    let effort: u32 = asked("LARDER_EFFORT").unwrap_or(1);
     ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(asked.unwrap_or(otherwise))
+        ..ProptestConfig::with_cases(cases.saturating_mul(effort))
     }
+}
+
+/// How envelopes are packed: with or without a seal, and compressed where that can be.
+fn packing() -> impl Strategy<Value = Packing> {
+    let secret = proptest::option::of(Just(targets::SECRET));
+    (secret, any::<bool>()).prop_map(|(secret, compress)| {
+        let packing = Packing::new().secrets(secret);
+        #[cfg(feature = "zstd")]
+        let packing = if compress {
+            packing.compress(0)
+        } else {
+            packing
+        };
+        let _ = compress;
+        packing
+    })
 }
 
 fn encoded(value: &Plain) -> Vec<u8> {
@@ -215,8 +232,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(values: &[Plain; 2], secret: Option<&[u8]>) -> Self {
-        let envelope = Envelope::new(targets::NAMESPACE, secret).unwrap();
+    fn new(values: &[Plain; 2], packing: Packing) -> Self {
+        let envelope = Envelope::new(targets::NAMESPACE, packing).unwrap();
         let keys = ["/products", "/profile"].map(|base| Key::new(Kind::View, base));
         let seal = |which: usize| {
             let policy = Policy::new(Duration::from_secs(60)).tag("a").tag("b");
@@ -326,10 +343,13 @@ proptest! {
     #[test]
     fn changed_envelopes_are_never_opened(
         values in [plain(), plain()],
-        secret in proptest::option::of(Just(targets::SECRET)),
+        packing in packing(),
         mutations in vec(vec(mutation(), 1..4), 20),
     ) {
-        let pair = Pair::new(&values, secret);
+        // A run of one sign, so that it can be compressed at all.
+        let run = Plain::text("z".repeat(200));
+        let values = values.map(|value| Plain::List([value, run.clone()].into()));
+        let pair = Pair::new(&values, packing);
         for mutations in &mutations {
             let mut bytes = pair.bytes[0].clone();
             mutations.iter().for_each(|mutation| mutation.apply(&mut bytes, &pair.bytes[1]));
@@ -343,7 +363,7 @@ proptest! {
         values in [plain(), plain()],
         mutations in vec(mutation(), 0..4),
     ) {
-        let pair = Pair::new(&values, None);
+        let pair = Pair::new(&values, Packing::new());
         let body = |bytes: &[u8]| bytes[11..bytes.len() - 8].to_vec();
         let (mut bytes, other) = (body(&pair.bytes[0]), body(&pair.bytes[1]));
         mutations.iter().for_each(|mutation| mutation.apply(&mut bytes, &other));

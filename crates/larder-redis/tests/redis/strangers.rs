@@ -182,6 +182,68 @@ fn a_codec_may_know_what_another_program_wrote() {
     assert_eq!(store.unreadables().undecodable, 1);
 }
 
+/// Takes whatever other programs wrote for their value.
+#[derive(Debug)]
+struct Anything;
+
+impl Codec<Plain> for Anything {
+    fn id(&self) -> u8 {
+        Safe::ID
+    }
+
+    fn encode(&self, value: &Plain, out: &mut Vec<u8>) -> Result<()> {
+        Safe.encode(value, out)
+    }
+
+    fn decode(&self, payload: &[u8]) -> Result<Plain> {
+        Safe.decode(payload)
+    }
+
+    fn decode_foreign(&self, bytes: &[u8]) -> Option<Plain> {
+        // As Flask-Caching has it, what begins with this sign is a pickle.
+        (bytes.first() != Some(&b'!')).then(|| Plain::bytes(bytes.to_vec()))
+    }
+}
+
+#[test]
+fn what_is_left_of_an_entry_is_no_value_of_another_program() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let clock = Hand::new();
+    let store = builder(&server.url(), &clock).build(Anything).unwrap();
+    let mut client = server.client();
+    let mut put = |bytes: &[u8]| {
+        redis::cmd("SET")
+            .arg(name("k"))
+            .arg(bytes)
+            .exec(&mut client)
+            .unwrap();
+        now(<_ as Store<Plain>>::get(&store, &user("k"), &[]))
+            .unwrap()
+            .entry
+    };
+    assert_eq!(
+        put(b"hello").unwrap().value,
+        Plain::bytes(b"hello".to_vec())
+    );
+    let bench = bench(&server, None);
+    now(bench.write(&user("k"), text("value"), &[]));
+    let entry: Vec<u8> = redis::cmd("GET")
+        .arg(name("k"))
+        .query(&mut server.client())
+        .unwrap();
+    for end in 0..entry.len() {
+        assert!(put(&entry[..end]).is_none(), "{end} bytes");
+    }
+    for bit in 0..entry.len() * 8 {
+        let mut bytes = entry.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(put(&bytes).is_none(), "bit {bit}");
+    }
+    assert_eq!(put(&entry).unwrap().value, text("value"));
+}
+
 #[test]
 fn a_value_type_that_is_no_counter_is_not_counted() {
     let Some(server) = Server::start() else {
