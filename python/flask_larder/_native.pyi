@@ -1,6 +1,8 @@
 """The engine of Larder for Python. What each name promises stands at its source, `python/src`."""
 
 from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 from flask import Request
@@ -128,6 +130,26 @@ class RedisSpace:
         self, key: str | bytes | Key, value: Any, seconds: float, *, replace: bool
     ) -> tuple[Any] | None: ...
     def prolong(self, keys: tuple[str | bytes | Key, ...], seconds: float | None) -> None: ...
+
+@final
+class FileStore:
+    """The entries of one namespace in a directory."""
+
+    def __new__(
+        cls,
+        directory: str | PathLike[str],
+        *,
+        namespace: str,
+        packing: Packing,
+        threshold: int,
+        size: int,
+        mode: int,
+        max_value: int,
+        on_event: _OnEvent | None = None,
+    ) -> FileStore: ...
+    @property
+    def engine(self) -> Engine: ...
+    def file_of(self, key: str | bytes | Key) -> Path: ...
 
 @final
 class ForeignStore:
@@ -351,6 +373,17 @@ def current_request() -> Any: ...
 def follow_clock(seconds: Callable[[], float] | None) -> None: ...
 def clock_moved() -> None: ...
 def now() -> float: ...
+def open_memcached(
+    servers: Sequence[str],
+    *,
+    weights: Sequence[int],
+    login: tuple[str, str] | None = None,
+    namespace: str,
+    packing: Packing,
+    deadline: float,
+    max_value: int,
+    on_event: _OnEvent | None = None,
+) -> Engine: ...
 def encode(object: Any) -> bytes: ...
 def decode(payload: bytes) -> Any: ...
 def key_of(object: Any) -> bytes: ...

@@ -23,13 +23,13 @@ pub(crate) fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
         Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
         _ => return,
     };
-    call(callback, name, key, &detail);
+    call(callback, name, key.map(shown), &detail);
 }
 
 /// Hands an event of a store to Python.
 pub(crate) fn tell_of_store(callback: &Py<PyAny>, event: &StoreEvent<'_>) {
     match event {
-        StoreEvent::Unreadable(key, what) => call(callback, "unreadable", Some(*key), what),
+        StoreEvent::Unreadable(key, what) => call(callback, "unreadable", Some(shown(key)), what),
         StoreEvent::Replaced(why) => call(callback, "store-replaced", None, why),
         StoreEvent::Refused(why) => call(callback, "store-full", None, why),
         StoreEvent::ReadersCleared(count) => {
@@ -41,14 +41,18 @@ pub(crate) fn tell_of_store(callback: &Py<PyAny>, event: &StoreEvent<'_>) {
 
 /// Who is told of entries that cannot be read.
 pub(crate) fn listener(callback: Py<PyAny>) -> impl Fn(&Key, &str) + Send + Sync {
-    move |key, what| call(&callback, "unreadable", Some(key), what)
+    move |key, what| call(&callback, "unreadable", Some(shown(key)), what)
 }
 
-fn call(callback: &Py<PyAny>, name: &str, key: Option<&Key>, detail: &str) {
+fn shown(key: &Key) -> String {
+    key.to_string()
+}
+
+/// Calls with an event: its name, the key or the file that it is about, and what there is to say.
+pub(crate) fn call(callback: &Py<PyAny>, name: &str, about: Option<String>, detail: &str) {
     // An interpreter that is shutting down has nobody left to tell.
     Python::try_attach(|py| {
-        let key = key.map(ToString::to_string);
-        if let Err(error) = callback.call1(py, (name, key, detail)) {
+        if let Err(error) = callback.call1(py, (name, about, detail)) {
             error.write_unraisable(py, Some(callback.bind(py)));
         }
     });

@@ -142,7 +142,8 @@ impl CachedFunction {
     /// Lets hits of `rule` in `engine` be answered without Python, for callers in the context of
     /// `app`, and as long as what `watched` names is where it is: members of dicts and attributes of
     /// classes, each with the very object that is expected there. Answers whether that is possible: it
-    /// is for a store that has entries at hand in this process.
+    /// is for a store that has entries at hand in this process, or that is read without holding anybody
+    /// up.
     #[pyo3(signature = (engine, cache, app, rule, stats, respond, watched=Vec::new()))]
     #[expect(
         clippy::too_many_arguments,
@@ -158,11 +159,15 @@ impl CachedFunction {
         respond: Py<PyAny>,
         watched: Vec<Watched>,
     ) -> PyResult<bool> {
-        if !Store::<PyValue>::keeps_at_hand(engine.cache.store()) {
+        let store = engine.cache.store();
+        let at_hand = Store::<PyValue>::keeps_at_hand(store);
+        let reads = !at_hand && !store.may_block() && !store.may_wait();
+        if !at_hand && !reads {
             return Ok(false);
         }
         let plan = Plan {
             entries: engine.cache.clone(),
+            reads,
             app,
             cache,
             watched,

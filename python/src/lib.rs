@@ -13,10 +13,12 @@ mod codec;
 mod context;
 mod engine;
 mod events;
+mod files;
 mod foreign;
 mod function;
 mod hashing;
 mod key;
+mod memcached;
 mod packing;
 mod plan;
 mod policy;
@@ -40,6 +42,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<classic::ClassicCall>()?;
     m.add_class::<classic_view::ClassicView>()?;
     m.add_class::<engine::Engine>()?;
+    m.add_class::<files::FileStore>()?;
     m.add_class::<foreign::ForeignStore>()?;
     m.add_class::<function::CachedFunction>()?;
     m.add_class::<key::Key>()?;
@@ -56,6 +59,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     clock::register(m)?;
     codec::register(m)?;
     context::register(m)?;
+    memcached::register(m)?;
     settings::register(m)?;
     value::register(m)?;
     view::register(m)?;

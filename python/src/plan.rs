@@ -19,11 +19,15 @@ use crate::signature::{NoKey, Signature};
 use crate::stats::FunctionStats;
 use crate::value::{Page, PyValue};
 use crate::view::{ViewKey, environ_of};
+use crate::waiting::run;
 
 /// A key rule with a store: everything that a plain hit takes.
 pub(crate) struct Plan {
-    /// The engine's cache, whose store has entries at hand.
+    /// The engine's cache.
     pub(crate) entries: CoreCache,
+    /// Whether what is not at hand is read all the same: from a store that takes microseconds and holds
+    /// nobody up.
+    pub(crate) reads: bool,
     /// The application that the store belongs to.
     pub(crate) app: Py<PyAny>,
     /// The cache, whose `app` is the one for callers outside of every context.
@@ -129,7 +133,7 @@ impl Plan {
             Ok(None) => return Ok(Looked::Nothing),
             Err(error) => return self.failed(py, error),
         };
-        let Some(entry) = self.fresh(&key) else {
+        let Some(entry) = self.fresh(py, &key) else {
             return self.missed(py, key);
         };
         let value = entry.value.give(py)?;
@@ -222,15 +226,19 @@ impl Plan {
         }
     }
 
-    fn fresh(&self, key: &CoreKey) -> Option<Arc<Entry<PyValue>>> {
-        let entry = self.entries.at_hand(key)?;
+    fn fresh(&self, py: Python<'_>, key: &CoreKey) -> Option<Arc<Entry<PyValue>>> {
+        let entry = match self.entries.at_hand(key) {
+            // A store that fails is Python's to deal with.
+            None if self.reads => run(py, false, self.entries.get_entry(key)).ok()?.ok()?,
+            entry => entry,
+        }?;
         let now = self.entries.clock().now();
         (entry.meta.freshness(now) == Freshness::Fresh).then_some(entry)
     }
 
     /// Appends the version that is stored under `key`; `None` if there is none that is a text.
     fn write_version(&self, py: Python<'_>, key: &CoreKey, text: &mut String) -> Option<()> {
-        let version = self.fresh(key)?.value.give(py).ok()?;
+        let version = self.fresh(py, key)?.value.give(py).ok()?;
         text.push_str(version.cast_exact::<PyString>().ok()?.to_str().ok()?);
         Some(())
     }

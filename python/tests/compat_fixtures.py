@@ -20,9 +20,9 @@ def compat(app: Flask) -> Cache:
     return Cache(app, config={"CACHE_TYPE": "SimpleCache"})
 
 
-@pytest.fixture(params=["engine", "files", "redis"])
+@pytest.fixture(params=["engine", "files", "redis", "memcached"])
 def each(request: pytest.FixtureRequest, app: Flask, tmp_path: Path) -> Cache:
-    """A cache on the engine, and on stores of cachelib: the test is run on each."""
+    """A cache on each of the engine's stores: the test is run on each."""
     config: dict[str, Any] = {"CACHE_TYPE": "SimpleCache"}
     if request.param == "files":
         config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": tmp_path}
@@ -30,6 +30,10 @@ def each(request: pytest.FixtureRequest, app: Flask, tmp_path: Path) -> Cache:
         url = request.getfixturevalue("redis_url")
         prefix = f"compat-{uuid.uuid4().hex}-"
         config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url, "CACHE_KEY_PREFIX": prefix}
+    if request.param == "memcached":
+        config = {"CACHE_TYPE": "MemcachedCache", "CACHE_KEY_PREFIX": f"compat-{uuid.uuid4().hex}-"}
+        config["CACHE_MEMCACHED_SERVERS"] = [request.getfixturevalue("memcached_server")]
+    if request.param in ("redis", "memcached"):
         # A frozen machine must not fail a test that is not about time.
         config["CACHE_OPTIONS"] = {"deadline": 30}
     return Cache(app, config=config)

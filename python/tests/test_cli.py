@@ -191,11 +191,11 @@ def test_the_memory_of_the_workers_is_not_to_be_seen(
 def test_stores_that_cannot_list(
     app: Flask, run: Runner, dialect: type[Cache], tmp_path: Path
 ) -> None:
-    config = {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
+    config: dict[str, Any] = {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
     if dialect is CompatCache:
-        config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)}
+        config = {"CACHE_TYPE": "cachelib.FileSystemCache", "CACHE_ARGS": [str(tmp_path)]}
     cache = dialect(app, config=config)
-    name = config["CACHE_TYPE"]
+    name = str(config["CACHE_TYPE"]).removeprefix("cachelib.")
     code, out, err = run("list")
     assert (code, out, err) == (1, "", f"Error: {name} cannot list its keys\n")
     assert run("stats")[0] == 0

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pytest
+from cachelib.serializers import FileSystemSerializer
 from flask import Flask, request
 
 from flask_larder.compat import Cache, function_namespace, make_template_fragment_key, utils
@@ -229,7 +230,8 @@ def test_fragment(vary: Any, expected: str) -> None:
 
 
 def test_file_names(app: Flask, tmp_path: Any) -> None:
-    config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": tmp_path}
+    config: dict[str, Any] = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": tmp_path}
+    config["CACHE_SERIALIZER"] = FileSystemSerializer
     Cache(app, config=config).set("a", 1)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {

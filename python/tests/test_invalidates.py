@@ -376,7 +376,8 @@ def test_a_tag_that_a_call_cannot_fill_stops_the_write(app: Flask, cache: Cache)
 
 
 def test_a_store_without_tags_is_said_before_the_write(app: Flask, tmp_path: Any) -> None:
-    cache = CompatCache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
+    config = {"CACHE_TYPE": "cachelib.FileSystemCache", "CACHE_ARGS": [str(tmp_path)]}
+    cache = CompatCache(app, config=config)
     written: list[int] = []
     write = cache.invalidates("rows")(lambda: written.append(1))
     with app.app_context(), pytest.raises(RuntimeError, match="knows no tags"):

@@ -31,6 +31,14 @@ _OLD_TYPES = {
 }
 """Names of Flask-Caching 2.4 and older."""
 
+_ON_THE_ENGINE = (
+    backends.SimpleCache,
+    backends.FileSystemCache,
+    backends.MemcachedCache,
+    backends.SASLMemcachedCache,
+    backends.RedisCache,
+)
+
 _THEIRS = "flask_caching."
 _OURS = __package__ + "." if __package__ else ""
 _IGNORED = "ignore_delete_many_errors"
@@ -74,7 +82,7 @@ def backend_of(app: Flask, config: dict[str, Any], on_event: Any = None) -> Any:
         **(config["CACHE_OPTIONS"] or {}),
     }
     asked = config["CACHE_IGNORE_ERRORS"]
-    if found in (backends.SimpleCache, backends.RedisCache) or _is_native(found):
+    if found in _ON_THE_ENGINE or _is_native(found):
         kwargs["on_event"] = on_event
     try:
         return _call(found, name, app, config, dict(kwargs))

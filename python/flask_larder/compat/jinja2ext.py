@@ -12,6 +12,7 @@ from .. import _native
 from .._native import Key, Policy
 from ..jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from . import utils
+from .backends.twofold import Twofold
 from .gates import ClassicGate, OwnGate
 from .quick import lasting
 from .utils import make_template_fragment_key
@@ -41,7 +42,7 @@ class CompatFragment(Fragment):
         text = self.text(name, vary)
         plain = all(isinstance(value, str) for value in vary)
         # Where other programs look into the store, texts lie where Flask-Caching puts them.
-        if self.cache._is_classic() or (plain and self.cache._engine().blocks):
+        if self.cache._is_classic() or (plain and isinstance(self.cache.cache, Twofold)):
             return Key(text)
         key: Any = _native.fragment_key(text, vary)
         # Values that no key can hold exactly are told apart by their text, as there.

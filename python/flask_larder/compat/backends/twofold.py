@@ -131,6 +131,12 @@ class Twofold(backends.Backend, BaseCache):  # type: ignore[misc]
         found = self.engine.get_many(*map(self._named, keys))
         return [None if item is None else outward(item[0]) for item in found]
 
+    def get_dict(self, *keys: Any) -> dict[Any, Any]:
+        """The values by their keys, None for what is not there."""
+        if self.coded:
+            return self.theirs.get_dict(self, *keys)
+        return super().get_dict(*keys)
+
     def has(self, key: Any) -> Any:
         """Whether there is a value, None included."""
         if self.coded:
