@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
+use crate::forking::once;
 use crate::hashing::Method;
 use crate::key::named_bytes;
 use crate::signature::{Described, EITHER, POSITIONAL_ONLY};
@@ -293,7 +294,11 @@ fn write_left(py: Python<'_>, text: &mut String, left: Vec<Left<'_>>) -> PyResul
         return Ok(());
     }
     static KIND: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let ordered = KIND.import(py, "collections", "OrderedDict")?.call0()?;
+    let kind = once(py, &KIND, || {
+        let kind = py.import("collections")?.getattr("OrderedDict")?;
+        Ok(kind.cast_into::<PyType>()?.unbind())
+    })?;
+    let ordered = kind.bind(py).call0()?;
     for (_, name, value) in left {
         ordered.set_item(name, value)?;
     }

@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
+use crate::forking::once;
+
 struct Source {
     /// The `get` of the context variable, bound to it.
     get: Option<Py<PyAny>>,
@@ -62,16 +64,14 @@ static REQUEST: PyOnceLock<Source> = PyOnceLock::new();
 
 /// The application whose context is pushed.
 pub(crate) fn current_app(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let source = APP.get_or_try_init(py, || Source::find(py, "_cv_app", "current_app"))?;
+    let source = once(py, &APP, || Source::find(py, "_cv_app", "current_app"))?;
     source.read(py, intern!(py, "app"))
 }
 
 /// The request that is being answered.
 pub(crate) fn current_request(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let find = || Source::find(py, "_cv_request", "current_request");
-    REQUEST
-        .get_or_try_init(py, find)?
-        .read(py, intern!(py, "request"))
+    once(py, &REQUEST, find)?.read(py, intern!(py, "request"))
 }
 
 /// The application whose context is pushed, or `None`.

@@ -10,6 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::engine::Engine;
+use crate::forking::once;
 use crate::plan::{Looked, Plan, Rule, Watched};
 use crate::stats::FunctionStats;
 use crate::value::PyValue;
@@ -71,7 +72,7 @@ impl CachedFunction {
         }
         static METHOD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = slf.py();
-        let method = METHOD.get_or_try_init(py, || {
+        let method = once(py, &METHOD, || {
             py.import("types")?.getattr("MethodType").map(Bound::unbind)
         })?;
         method.bind(py).call1((slf, instance))

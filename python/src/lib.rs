@@ -15,6 +15,7 @@ mod engine;
 mod events;
 mod files;
 mod foreign;
+mod forking;
 mod function;
 mod hashing;
 mod key;
@@ -59,6 +60,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     clock::register(m)?;
     codec::register(m)?;
     context::register(m)?;
+    forking::register(m)?;
     memcached::register(m)?;
     settings::register(m)?;
     value::register(m)?;

@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
+use crate::forking::once;
+
 /// A pair of the query. What was parsed here is text of its own.
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
@@ -76,7 +78,7 @@ struct Werkzeug {
 impl Werkzeug {
     fn get(py: Python<'_>) -> PyResult<&Self> {
         static WERKZEUG: PyOnceLock<Werkzeug> = PyOnceLock::new();
-        WERKZEUG.get_or_try_init(py, || {
+        once(py, &WERKZEUG, || {
             let structures = py.import("werkzeug.datastructures")?;
             let request = py.import("werkzeug.sansio.request")?.getattr("Request")?;
             Ok(Self {

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
+use crate::forking::once;
 use crate::value::Page;
 
 /// Makes responses of stored pages, in the response class of one application.
@@ -55,7 +56,7 @@ impl Responder {
 /// `object.__new__`.
 fn new_object(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static NEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let new = NEW.get_or_try_init(py, || {
+    let new = once(py, &NEW, || {
         let object = py.get_type::<PyAny>();
         object.getattr("__new__").map(Bound::unbind)
     })?;

@@ -5,15 +5,19 @@
 //! greenlet lets its hub run; a coroutine awaits ([`Pending`]).
 
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
+use larder_core::fork;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::foreign::interruption;
+use crate::forking::once;
 
 /// How often a sleeping thread looks for signals, so that Ctrl-C works.
 const SIGNALS: Duration = Duration::from_millis(100);
@@ -28,7 +32,10 @@ where
     let mut future = std::pin::pin!(future);
     let mut poll = |waker: &Waker| {
         if blocks {
-            py.detach(|| future.as_mut().poll(&mut Context::from_waker(waker)))
+            py.detach(|| {
+                let _inside = fork::inside();
+                future.as_mut().poll(&mut Context::from_waker(waker))
+            })
         } else {
             future.as_mut().poll(&mut Context::from_waker(waker))
         }
@@ -47,7 +54,7 @@ where
             }
         }
         None => {
-            let sleeper = Arc::<Sleeper>::default();
+            let sleeper = Arc::new(Sleeper::here());
             let waker: Waker = Arc::clone(&sleeper).into();
             loop {
                 if let Poll::Ready(output) = poll(&waker) {
@@ -68,28 +75,33 @@ fn uninterrupted<T>(output: T) -> PyResult<T> {
     }
 }
 
-/// A thread that sleeps until it is woken.
-#[derive(Default)]
+/// A thread that sleeps until it is woken. Without a lock: a child of a fork may wake those who slept in
+/// its parent.
 struct Sleeper {
-    woken: Mutex<bool>,
-    bell: Condvar,
+    woken: AtomicBool,
+    thread: Thread,
 }
 
 impl Sleeper {
+    fn here() -> Self {
+        Self {
+            woken: AtomicBool::new(false),
+            thread: thread::current(),
+        }
+    }
+
     fn sleep(&self) {
-        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut woken, _) = self
-            .bell
-            .wait_timeout_while(woken, SIGNALS, |woken| !*woken)
-            .unwrap_or_else(PoisonError::into_inner);
-        *woken = false;
+        if !self.woken.swap(false, Ordering::AcqRel) {
+            thread::park_timeout(SIGNALS);
+            self.woken.store(false, Ordering::Release);
+        }
     }
 }
 
 impl Wake for Sleeper {
     fn wake(self: Arc<Self>) {
-        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bell.notify_one();
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -111,7 +123,7 @@ impl Wake for Call {
 /// What a greenlet waits by, if this is one; `None` on a plain thread.
 fn greenlet_park(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static FIND: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let find = FIND.get_or_try_init(py, || {
+    let find = once(py, &FIND, || {
         let module = py.import("flask_larder._waiting")?;
         module.getattr("greenlet_park").map(Bound::unbind)
     })?;
@@ -159,7 +171,15 @@ impl Pending {
             return Ok(Some((py.None(),)));
         };
         let mut poll = || work.as_mut().poll(&mut Context::from_waker(&waker));
-        match if self.blocks { py.detach(poll) } else { poll() } {
+        let polled = if self.blocks {
+            py.detach(|| {
+                let _inside = fork::inside();
+                poll()
+            })
+        } else {
+            poll()
+        };
+        match polled {
             Poll::Ready(result) => uninterrupted(result)?.map(|value| Some((value,))),
             Poll::Pending => {
                 *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);

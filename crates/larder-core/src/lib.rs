@@ -13,6 +13,7 @@
 //! | 4 | [`flight`] | who loads, and who waits |
 //! | 5 | [`cache`] | what to do now |
 //! | | [`drive`](mod@drive) | runs all of it on one thread |
+//! | | [`fork`] | what a fork must not cut in two |
 
 pub mod cache;
 pub mod codec;
@@ -20,6 +21,7 @@ pub mod drive;
 pub mod entry;
 pub mod error;
 pub mod flight;
+pub mod fork;
 pub mod key;
 pub mod policy;
 mod shim;

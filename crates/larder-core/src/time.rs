@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread::Thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+
+use crate::fork;
 
 /// A point in time, in milliseconds since the Unix epoch.
 ///
@@ -163,14 +166,13 @@ pub struct SystemClock {
 #[derive(Debug, Default)]
 struct Bell {
     alarms: Mutex<Ringing>,
-    moved: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Ringing {
     alarms: Alarms,
-    /// The process whose timer thread is running; a fork leaves the thread behind.
-    process: Option<u32>,
+    /// The timer thread, and the process that it runs in; a fork leaves the thread behind.
+    timer: Option<(u32, Thread)>,
 }
 
 impl SystemClock {
@@ -249,15 +251,23 @@ impl Clock for SystemClock {
         }
         let mut ringing = self.bell.lock();
         let alarm = ringing.alarms.add(at, waker);
-        if ringing.process != Some(std::process::id()) {
+        let process = std::process::id();
+        if ringing
+            .timer
+            .as_ref()
+            .is_none_or(|timer| timer.0 != process)
+        {
             let (bell, anchor) = (Arc::clone(&self.bell), self.anchor);
             let timer = std::thread::Builder::new().name("larder-timer".into());
             let timer = timer.spawn(move || bell.ring(anchor));
             // Without a timer thread waits end late, at the load's end: slower, never wrong.
-            ringing.process = timer.is_ok().then(std::process::id);
+            ringing.timer = timer.ok().map(|timer| (process, timer.thread().clone()));
         }
+        let timer = ringing.timer.clone();
         drop(ringing);
-        self.bell.moved.notify_one();
+        if let Some((_, timer)) = timer {
+            timer.unpark();
+        }
         alarm
     }
 
@@ -280,29 +290,32 @@ impl Bell {
         // The clock that callers read lags behind this one by up to its resolution. Nobody is woken
         // before that clock, too, has reached the time of the alarm.
         let lag = millis(clock_getres(ClockId::MonotonicCoarse)) + 1;
-        let mut ringing = self.lock();
+        let mut idle_since = Instant::now();
         loop {
+            let guard = fork::inside();
             let now = read(ClockId::Boottime) + anchor - lag;
             let now = Timestamp(now.max(0).unsigned_abs());
+            let mut ringing = self.lock();
             let due = ringing.alarms.due(now);
-            if !due.is_empty() {
-                drop(ringing);
-                for waker in due {
-                    // A waker that panics must not take the other alarms with it; the panic hook
-                    // has reported it.
-                    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-                }
-                ringing = self.lock();
-                continue;
-            }
             let next = ringing.alarms.next_at();
-            let pause = next.map_or(IDLE, |at| at.since(now).max(Duration::from_millis(1)));
-            let woken = self.moved.wait_timeout(ringing, pause);
-            let (guard, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
-            ringing = guard;
-            if next.is_none() && timeout.timed_out() && ringing.alarms.next_at().is_none() {
-                ringing.process = None;
+            if due.is_empty() && next.is_none() && idle_since.elapsed() >= IDLE {
+                ringing.timer = None;
                 return;
+            }
+            drop(ringing);
+            drop(guard);
+            if !due.is_empty() || next.is_some() {
+                idle_since = Instant::now();
+            }
+            if due.is_empty() {
+                // Not by a condition, which would take its lock again at any time, also during a fork.
+                let pause = next.map_or(IDLE, |at| at.since(now).max(Duration::from_millis(1)));
+                std::thread::park_timeout(pause);
+            }
+            for waker in due {
+                // A waker that panics must not take the other alarms with it; the panic hook
+                // has reported it.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use larder_core::{ThreadPark, drive};
+use larder_core::{ThreadPark, drive, fork};
 
 /// What is to be done.
 pub type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -95,6 +95,7 @@ impl Errands {
 fn run() {
     let mut idle_since = Instant::now();
     loop {
+        let inside = fork::inside();
         let now = Instant::now();
         let mut errands = lock();
         let next = errands.waiting.first_key_value().map(|(&(at, _), _)| at);
@@ -110,6 +111,7 @@ fn run() {
             }
             Some(at) => {
                 drop(errands);
+                drop(inside);
                 thread::park_timeout(at - now);
             }
             None => {
@@ -119,6 +121,7 @@ fn run() {
                     return;
                 }
                 drop(errands);
+                drop(inside);
                 thread::park_timeout(left);
             }
         }

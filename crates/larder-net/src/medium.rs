@@ -8,6 +8,8 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use larder_core::fork;
+
 use crate::{Deadline, Place, Socket, Work, errand, resolve};
 
 /// What carries bytes, and how those who use it wait.
@@ -110,7 +112,7 @@ impl Medium for Threads {
     }
 
     async fn rest(span: Duration) {
-        thread::sleep(span);
+        fork::aside(|| thread::sleep(span));
     }
 
     fn later(at: Instant, work: Work) {

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 
+use larder_core::fork;
+
 use crate::Deadline;
 
 /// The addresses of `host`, which is a name or an address. A lookup that is over after the deadline
@@ -39,7 +41,5 @@ pub fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<Sock
             let _ = answer.send(addresses);
         })?;
     let left = deadline.left().ok_or(ErrorKind::TimedOut)?;
-    answered
-        .recv_timeout(left)
-        .map_err(|_| io::Error::from(ErrorKind::TimedOut))?
+    fork::aside(|| answered.recv_timeout(left)).map_err(|_| io::Error::from(ErrorKind::TimedOut))?
 }

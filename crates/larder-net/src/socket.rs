@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 
+use larder_core::fork;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Protocol, SockAddr, Socket as Raw, Type};
@@ -71,7 +72,8 @@ impl Socket {
     }
 
     fn connect(raw: Raw, address: &SockAddr, deadline: Deadline) -> io::Result<Self> {
-        raw.connect_timeout(address, deadline.left().ok_or_else(timed_out)?)?;
+        let left = deadline.left().ok_or_else(timed_out)?;
+        fork::aside(|| raw.connect_timeout(address, left))?;
         raw.set_nonblocking(true)?;
         Ok(Self(raw))
     }
@@ -151,7 +153,8 @@ impl Socket {
         loop {
             let left = deadline.left().ok_or_else(timed_out)?;
             let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.0, flags)], Some(&left)) {
+            let mut waits = [PollFd::new(&self.0, flags)];
+            match fork::aside(|| poll(&mut waits, Some(&left))) {
                 Ok(0) => return Err(timed_out()),
                 Ok(_) => return Ok(()),
                 Err(rustix::io::Errno::INTR) => {}

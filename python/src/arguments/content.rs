@@ -11,6 +11,7 @@ use pyo3::types::{
 };
 
 use super::{Unkeyable, Walk, Written, foreign, labels, named};
+use crate::forking::once;
 use crate::value::{Types, type_name};
 
 /// The protocol in whose terms an object says what it consists of.
@@ -229,7 +230,7 @@ impl Walk {
 
 fn dataclass_fields(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let fields = FIELDS.get_or_try_init(py, || {
+    let fields = once(py, &FIELDS, || {
         let fields = py.import("dataclasses")?.getattr("fields")?;
         Ok::<_, PyErr>(fields.unbind())
     })?;
@@ -263,7 +264,7 @@ fn overrides(kind: &Bound<'_, PyType>, name: &Bound<'_, PyString>) -> PyResult<b
 fn dispatched<'py>(kind: &Bound<'py, PyType>) -> PyResult<Option<Bound<'py, PyAny>>> {
     static TABLE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let py = kind.py();
-    let table = TABLE.get_or_try_init(py, || {
+    let table = once(py, &TABLE, || {
         let table = py.import("copyreg")?.getattr("dispatch_table")?;
         Ok::<_, PyErr>(table.cast_into::<PyDict>()?.unbind())
     })?;

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyString, PyType};
 
+use crate::forking::once;
+
 use super::Unkeyable;
 use super::labels::label;
 
@@ -76,7 +78,7 @@ pub(super) fn is_found(object: &Bound<'_, PyAny>, module: &str, name: &str) -> b
 /// A module, if the program has imported it.
 pub(super) fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
     static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-    let modules = MODULES.get_or_try_init(py, || {
+    let modules = once(py, &MODULES, || {
         let modules = py.import("sys")?.getattr("modules")?;
         Ok::<_, PyErr>(modules.cast_into::<PyDict>()?.unbind())
     })?;

@@ -255,6 +255,10 @@ impl KeptValue {
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Now, and not when the first value comes: a child that is forked while another thread imports a
+    // module cannot import it any more.
+    Types::get(m.py())?;
+    pickled::prepare(m.py())?;
     m.add_class::<Page>()?;
     m.add_class::<KeptValue>()
 }

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
+use crate::forking::once;
+
 use super::refused::NotKept;
 use super::types::type_name;
 
@@ -101,12 +103,19 @@ fn message(py: Python<'_>, error: &PyErr) -> String {
 static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
+/// Looks the module up.
+pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
+    pickle(py, &DUMPS, "dumps")?;
+    pickle(py, &LOADS, "loads")?;
+    Ok(())
+}
+
 fn pickle<'py>(
     py: Python<'py>,
     place: &PyOnceLock<Py<PyAny>>,
     name: &str,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let function = place.get_or_try_init(py, || {
+    let function = once(py, place, || {
         let module = py.import(intern!(py, "pickle"))?;
         Ok::<_, PyErr>(module.getattr(name)?.unbind())
     })?;

@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyComplex, PyList, PyTuple, PyType, PyTypeMethods};
 
+use crate::forking::once;
+
 use super::page::Page;
 use super::weight;
 
@@ -38,7 +40,7 @@ static TYPES: PyOnceLock<Types> = PyOnceLock::new();
 
 impl Types {
     pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        TYPES.get_or_try_init(py, || Self::find(py))
+        once(py, &TYPES, || Self::find(py))
     }
 
     fn find(py: Python<'_>) -> PyResult<Self> {

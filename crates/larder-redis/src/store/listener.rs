@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use larder_core::fork;
 use larder_net::{Deadline, Leases};
 use redis::{Pipeline, Value};
 
@@ -60,7 +61,12 @@ impl Listener {
         }
         let (listener, leases) = (Arc::clone(self), leases.clone());
         let thread = thread::Builder::new().name("larder-redis-listener".into());
-        if thread.spawn(move || listener.run(&leases)).is_err() {
+        // The thread is inside except while it waits for the server.
+        let run = move || {
+            let _inside = fork::inside();
+            listener.run(&leases);
+        };
+        if thread.spawn(run).is_err() {
             self.running.store(0, Ordering::Release);
         }
     }
@@ -84,7 +90,7 @@ impl Listener {
                 }
             } else {
                 leases.look_at_all();
-                thread::sleep(LOOK);
+                fork::aside(|| thread::sleep(LOOK));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use larder_core::Result;
+use larder_core::{Result, fork};
 use larder_net::{Admission, Breaker, Deadline, Pool, Work, errand};
 use redis::{Pipeline, Value};
 
@@ -174,7 +174,8 @@ impl Inner {
             if self.breaker.is_proved() {
                 return self.connect(deadline);
             }
-            thread::sleep(LOOK.min(deadline.left().ok_or(Io::TimedOut)?));
+            let left = deadline.left().ok_or(Io::TimedOut)?;
+            fork::aside(|| thread::sleep(LOOK.min(left)));
         }
         let connected = if self.breaker.is_open() {
             Err(Io::ConnectionAborted.into())
