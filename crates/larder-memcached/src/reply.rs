@@ -246,3 +246,139 @@ impl Reader for Values<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use larder_core::store::{Found, Look};
+    use larder_net::{Progress, Reader};
+
+    use super::{Limits, Outcome, Quiet, Stored, Values};
+
+    const LIMITS: Limits = Limits {
+        value: 1000,
+        total: 10_000,
+    };
+    const NAMES: [&[u8]; 4] = [b"one", b"two", b"three", b"four"];
+
+    /// The answer in `bytes`, which come in pieces of `step` bytes; `None` where some are missing.
+    fn read<R: Reader>(
+        mut reader: R,
+        bytes: &[u8],
+        step: usize,
+    ) -> Option<Result<R::Answer, String>> {
+        for end in (step..bytes.len()).step_by(step).chain([bytes.len()]) {
+            match reader.read(&bytes[..end]) {
+                Ok(Progress::Done(answer)) if end == bytes.len() => return Some(Ok(answer)),
+                Ok(Progress::Done(_)) => return Some(Err("too early".into())),
+                Ok(Progress::Missing(missing)) => assert!(missing > 0),
+                Err(error) => return Some(Err(error.to_string())),
+            }
+        }
+        None
+    }
+
+    fn values(more: bool) -> Values<'static> {
+        Values::new(NAMES.to_vec(), more, LIMITS)
+    }
+
+    fn found(bytes: &[u8], version: u64) -> Look {
+        let bytes = bytes.to_vec();
+        Look::Found(Found { bytes, version })
+    }
+
+    const ANSWER: &[u8] = b"VALUE one 0 3 7\r\na\r\n\r\nVALUE three 5 0 8\r\n\r\nEND\r\n";
+
+    #[test]
+    fn values_are_read_in_pieces_of_any_size() {
+        let expected = vec![
+            found(b"a\r\n", 7),
+            Look::Absent,
+            found(b"", 8),
+            Look::Absent,
+        ];
+        let quiet = [ANSWER, b"NF\r\nEX\r\nMN\r\n"].concat();
+        for step in 1..=quiet.len() {
+            let answer = read(values(false), ANSWER, step);
+            assert_eq!(answer, Some(Ok(Ok(expected.clone()))), "steps of {step}");
+            let answer = read(values(true), &quiet, step);
+            assert_eq!(answer, Some(Ok(Ok(expected.clone()))), "steps of {step}");
+        }
+        for end in 0..ANSWER.len() {
+            assert_eq!(read(values(false), &ANSWER[..end], 3), None, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn outcomes_and_refusals_are_told_apart() {
+        let stored = |bytes| read(Stored, bytes, 1);
+        assert_eq!(stored(b"HD\r\n"), Some(Ok(Outcome::Stored)));
+        for kept in [&b"NS\r\n"[..], b"EX\r\n", b"NF\r\n"] {
+            assert_eq!(stored(kept), Some(Ok(Outcome::Kept)));
+        }
+        let refusal = stored(b"SERVER_ERROR object too large for cache\r\n");
+        assert!(matches!(refusal, Some(Ok(Outcome::Refused(why))) if why.contains("too large")));
+        assert!(matches!(stored(b"OK\r\n"), Some(Err(_))));
+        let refusal = read(values(false), b"SERVER_ERROR out of memory\r\n", 1);
+        assert!(matches!(refusal, Some(Ok(Err(_)))));
+        // Of several questions nobody knows which one was refused.
+        let refusal = read(values(true), b"SERVER_ERROR out of memory\r\n", 1);
+        assert!(matches!(refusal, Some(Err(_))));
+    }
+
+    #[test]
+    fn nothing_is_believed() {
+        let cases: [&[u8]; 10] = [
+            b"VALUE two 0 1 1\r\nx\r\nVALUE one 0 1 1\r\nx\r\nEND\r\n",
+            b"VALUE one 0 1 1\r\nx\r\nVALUE one 0 1 1\r\nx\r\nEND\r\n",
+            b"VALUE five 0 1 1\r\nx\r\nEND\r\n",
+            b"VALUE one 0 1001 1\r\n",
+            b"VALUE one 0 18446744073709551615 1\r\n",
+            b"VALUE one 0 1\r\nx\r\nEND\r\n",
+            b"VALUE one 0 1 1\r\nxx\r\nEND\r\n",
+            b"END\r\nMN\r\n",
+            b"MN\r\n",
+            b"END\n",
+        ];
+        for bytes in cases {
+            let answer = read(values(false), bytes, bytes.len());
+            assert!(matches!(answer, Some(Err(_))), "{}", bytes.escape_ascii());
+        }
+        let endless = b"NF\r\n".repeat(20_000);
+        assert!(matches!(
+            read(Quiet::default(), &endless, 4096),
+            Some(Err(_))
+        ));
+        let long = [b'x'; 5000];
+        assert!(matches!(read(values(false), &long, 100), Some(Err(_))));
+    }
+
+    /// What comes out of a damaged answer are bytes that stood in it, or an error.
+    #[test]
+    fn damaged_answers_are_answers_or_errors() {
+        let mut dice = 7_u64;
+        let mut roll = |bound: usize| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (dice >> 33) as usize % bound
+        };
+        let whole = [ANSWER, b"NF\r\nMN\r\n"].concat();
+        let mut read_well = 0;
+        for _ in 0..10_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=roll(3) {
+                let at = roll(bytes.len());
+                match roll(4) {
+                    0 => bytes[at] ^= 1 << roll(8),
+                    1 => bytes.truncate(at.max(1)),
+                    2 => drop(bytes.splice(at..at, whole[..roll(whole.len())].to_vec())),
+                    _ => bytes[at] = b"0123456789 \r\n"[roll(13)],
+                }
+            }
+            let step = 1 + roll(bytes.len());
+            if let Some(Ok(Ok(found))) = read(values(true), &bytes, step) {
+                assert_eq!(found.len(), NAMES.len());
+                read_well += 1;
+            }
+        }
+        assert!(read_well > 100, "hardly any answer was read: {read_well}");
+    }
+}
