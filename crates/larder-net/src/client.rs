@@ -245,6 +245,7 @@ impl<M: Medium> Inner<M> {
             }
             M::rest(LOOK.min(deadline.left().ok_or(Io::TimedOut)?)).await;
         };
+        let since = Instant::now();
         // It may have opened while the turn was taken.
         let connected = if self.breaker.is_open() {
             Err(Io::ConnectionAborted.into())
@@ -255,7 +256,8 @@ impl<M: Medium> Inner<M> {
             // The greeting was answered; a server without one has at least taken the connection.
             Ok(_) => self.breaker.proved(),
             Err(error) if error.kind() == Io::ConnectionAborted => {}
-            Err(_) => self.breaker.failed(),
+            Err(error) if self.had_time(error, since) => self.breaker.failed(),
+            Err(_) => {}
         }
         drop(turn);
         connected
@@ -278,9 +280,8 @@ impl<M: Medium> Inner<M> {
         if error.kind() == Io::ConnectionAborted {
             return self.unavailable();
         }
-        // Another server may have used up the time that this one should have had.
         let is_late = error.kind() == Io::TimedOut;
-        if !is_late || since.elapsed() * 2 >= self.target.deadline {
+        if self.had_time(&error, since) {
             self.breaker.failed();
             self.pool.clear();
         }
@@ -293,6 +294,12 @@ impl<M: Medium> Inner<M> {
         };
         let detail = format!("no answer from {}{within} ({error})", self.target.place);
         Error::new(kind, detail).caused_by(error)
+    }
+
+    /// Whether a failure says something about the server: another one may have used up the time that
+    /// this one should have had.
+    fn had_time(&self, error: &io::Error, since: Instant) -> bool {
+        error.kind() != Io::TimedOut || since.elapsed() * 2 >= self.target.deadline
     }
 
     fn unavailable(&self) -> Error {
