@@ -1,6 +1,7 @@
 //! Several processes on one directory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder_core::codec::{Plain, Safe};
@@ -109,6 +110,26 @@ fn the_sum_of_what_four_processes_count_is_exact() {
     workers.iter_mut().for_each(Worker::succeeds);
     let counter = Bench::at(&path);
     assert_eq!(counter.count(&key("counter"), 0), 4 * EACH.cast_signed());
+}
+
+#[test]
+fn an_entry_that_is_replaced_is_there_all_the_time() {
+    let (_folder, path) = folder();
+    let (reader, writer) = (Bench::at(&path), Bench::at(&path));
+    writer.put_text("k", "0");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..2000 {
+                writer.put_text("k", &"n".repeat(number));
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        while !over.load(Ordering::SeqCst) {
+            assert!(reader.get_text("k").is_some());
+        }
+    });
+    assert_eq!(reader.store.unreadables(), Unreadables::default());
 }
 
 #[test]

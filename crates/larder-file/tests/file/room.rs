@@ -64,6 +64,8 @@ fn an_entry_that_is_written_again_takes_its_room_once() {
         }
     }
     assert_eq!((bench.entries(), bench.files()), (5, 5));
+    let temp = std::fs::read_dir(path.join("larder-1/temp")).unwrap();
+    assert_eq!(temp.count(), 0, "the old files are left behind");
     // Three blocks each.
     assert_eq!(<_ as Store<Plain>>::size(&bench.store).bytes, 5 * 3 * 4096);
     bench.purge(Removal::All);
