@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use larder_core::fork;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::retry_on_intr;
 
@@ -158,7 +159,10 @@ impl Leases {
             // Said aloud, because a child of a fork may have the file open too.
             let _ = flock(&file, FlockOperation::Unlock);
             drop(file);
-            hold(&leases.waits).retain(|_, wait| !Arc::ptr_eq(wait, &shared));
+            {
+                let _inside = fork::inside();
+                hold(&leases.waits).retain(|_, wait| !Arc::ptr_eq(wait, &shared));
+            }
             shared.end();
         })?;
         let taken = following(&wait);
@@ -202,6 +206,7 @@ impl Wait {
     /// Wakers are foreign code: they run, and die, with no lock held.
     fn end(&self) {
         let wakers = {
+            let _inside = fork::inside();
             let mut waiting = hold(&self.0);
             waiting.over = true;
             std::mem::take(&mut waiting.wakers)

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use larder_core::fork;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -37,11 +38,11 @@ impl Lock {
                 return Ok(lock);
             }
             turns += 1;
-            match turns {
+            fork::aside(|| match turns {
                 0..20 => thread::yield_now(),
                 20..100 => thread::sleep(Duration::from_micros(50)),
                 _ => thread::sleep(Duration::from_millis(1)),
-            }
+            });
             if start.elapsed() > PATIENCE {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
