@@ -38,6 +38,7 @@
 mod clock;
 pub mod conformance;
 mod failing;
+mod file_clock;
 mod gate;
 mod leasing;
 mod liar;
@@ -50,6 +51,7 @@ mod slow;
 
 pub use clock::HandClock;
 pub use failing::FailingStore;
+pub use file_clock::FileClock;
 pub use gate::{Gate, Passing};
 pub use leasing::LeasingStore;
 pub use liar::Liar;
