@@ -17,7 +17,7 @@
 //! A read opens one file and waits for nobody. Writers of all processes take turns; a turn is some ten
 //! microseconds, and what takes longer, the writing of the file, is done before it. A process that is
 //! *stopped* (not killed) in the midst of its turn holds up the writers of the others until it goes on,
-//! and they give up after ten seconds. Where a whole machine shares a cache, `larder-shared` answers
+//! and they give up after two seconds. Where a whole machine shares a cache, `larder-shared` answers
 //! faster; a directory can be on another machine, is read with any tool, and works on every Unix.
 //!
 //! # The directory

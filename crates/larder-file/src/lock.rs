@@ -16,9 +16,9 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::sys;
 
-/// How long a writer waits for the others at most. Nobody needs a thousandth of it, unless it was
+/// How long a writer waits for the others at most. Nobody needs a hundredth of it, unless it was
 /// stopped.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A held lock.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] where somebody else holds it all the time.
-    pub(crate) fn hold(at: impl AsFd, path: &[u8]) -> io::Result<Self> {
+    /// [`io::ErrorKind::TimedOut`] where somebody else holds it for as long as `patience` lasts.
+    pub(crate) fn hold(at: impl AsFd, path: &[u8], patience: Duration) -> io::Result<Self> {
         let start = Instant::now();
         let mut turns = 0_u32;
         loop {
@@ -43,10 +43,10 @@ impl Lock {
                 20..100 => thread::sleep(Duration::from_micros(50)),
                 _ => thread::sleep(Duration::from_millis(1)),
             });
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    "another process has been holding the lock for 10 seconds (is it stopped?)",
+                    "another process is holding the lock all the time (is it stopped?)",
                 ));
             }
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
-use crate::lock::Lock;
+use crate::lock::{Lock, PATIENCE};
 use crate::log::{Log, Trouble};
 use crate::marks::Marks;
 use crate::names::{DECLINED, LOCK, ROOT};
@@ -145,7 +145,7 @@ fn open_log(root: impl AsFd, name: &str) -> Result<Log, Trouble> {
 
 /// Makes a log where none is.
 fn make_log(root: &Arc<OwnedFd>, name: &str) -> io::Result<()> {
-    let _lock = Lock::hold(root, LOCK.as_bytes())?;
+    let _lock = Lock::hold(root, LOCK.as_bytes(), PATIENCE)?;
     match sys::open(root, name.as_bytes(), OFlags::RDONLY) {
         Err(Errno::NOENT) => write_log(root, name, &Log::anew()),
         _ => Ok(()),
@@ -155,7 +155,7 @@ fn make_log(root: &Arc<OwnedFd>, name: &str) -> io::Result<()> {
 /// Makes an empty log in the place of one that is damaged.
 pub(crate) fn mend_log(place: &Place) -> Result<bool, Trouble> {
     let root = Arc::new(place::root(&place.directory)?);
-    let _lock = Lock::hold(&root, LOCK.as_bytes())?;
+    let _lock = Lock::hold(&root, LOCK.as_bytes(), PATIENCE)?;
     // Somebody may have done so already, and what looked damaged may have been half written.
     if !matches!(open_log(&root, &place.log), Err(Trouble::Damaged(_))) {
         return Ok(false);

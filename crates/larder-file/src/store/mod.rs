@@ -13,6 +13,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use larder_core::codec::{Codec, Envelope};
@@ -60,6 +61,8 @@ pub(crate) struct Inner<C> {
     parts: Parts<C>,
     view: ArcSwapOption<View>,
     leases: ArcSwap<Leases>,
+    /// Until when, by [`view::coarse`], nobody waits for the lock.
+    vain_until: AtomicU64,
     tally: Tally,
 }
 
@@ -82,6 +85,7 @@ impl<C> Files<C> {
             parts,
             view: ArcSwapOption::empty(),
             leases: ArcSwap::new(Leases::new()),
+            vain_until: AtomicU64::new(0),
             tally: Tally::default(),
         }))
     }

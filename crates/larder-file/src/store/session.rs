@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use larder_core::{Result, Tags};
 use rustix::io::Errno;
@@ -9,14 +11,17 @@ use rustix::io::Errno;
 use super::{ATTEMPTS, Inner, failed};
 use crate::event::FileEvent;
 use crate::head::{Head, Look};
-use crate::lock::Lock;
+use crate::lock::{Lock, PATIENCE};
 use crate::log::{Log, Purge, Trouble};
 use crate::names::{LOCK, Spot};
 use crate::page::{Slot, blocks};
 use crate::sys;
 use crate::table::{Entered, Fault, Header, Table};
 use crate::temp::Temp;
-use crate::view::View;
+use crate::view::{View, coarse};
+
+/// How long, in milliseconds, nobody waits for the lock after somebody has waited in vain.
+const IN_VAIN: u64 = 2000;
 
 /// What goes wrong in a turn.
 #[derive(Debug)]
@@ -93,6 +98,17 @@ impl<C> Inner<C> {
         ))
     }
 
+    /// Waits for the lock; not again and again, where somebody has waited for it in vain.
+    fn lock(&self, view: &View) -> io::Result<Lock> {
+        let in_vain = coarse() < self.vain_until.load(Ordering::Relaxed);
+        let patience = if in_vain { Duration::ZERO } else { PATIENCE };
+        let lock = Lock::hold(&view.root, LOCK.as_bytes(), patience);
+        if !in_vain && matches!(&lock, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
+            self.vain_until.store(coarse() + IN_VAIN, Ordering::Relaxed);
+        }
+        lock
+    }
+
     /// As [`turn`](Self::turn), for purges. Where there is no room to say what is purged everything in
     /// this namespace is forgotten instead: the next who looks begins a new sequence, in which no entry
     /// is valid.
@@ -137,7 +153,7 @@ impl<C> Inner<C> {
         if !view.log.writable && !self.reopened_writable()? {
             return Err(io::Error::from(Errno::ROFS).into());
         }
-        let lock = Lock::hold(&view.root, LOCK.as_bytes())?;
+        let lock = self.lock(&view)?;
         // Whoever held the lock before may have changed anything.
         let mut session = Session {
             sequence: view.log.look()?,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Mode, Put, Removal};
 use larder_core::{
-    Cache, Clock, Entry, Key, Kind, Lookup, Permit, Policy, Reason, Store, Stored, ThreadPark,
-    drive,
+    Cache, Clock, Entry, ErrorKind, Key, Kind, Lookup, Permit, Policy, Reason, Store, Stored,
+    ThreadPark, drive,
 };
 use larder_file::{Files, Unreadables};
-use larder_testkit::HandClock;
+use larder_testkit::{HandClock, PATIENCE};
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key, variant};
 
@@ -130,6 +130,30 @@ fn an_entry_that_is_replaced_is_there_all_the_time() {
         }
     });
     assert_eq!(reader.store.unreadables(), Unreadables::default());
+}
+
+#[test]
+fn who_is_stopped_in_its_turn_fails_writes_and_no_read() {
+    let (_folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text("k", "v");
+    let lock = std::fs::File::open(path.join("larder-1/lock")).unwrap();
+    lock.lock().unwrap();
+    let removal = || {
+        let keys = [key("k")];
+        let remove = <_ as Store<Plain>>::remove(&bench.store, Removal::Keys(&keys));
+        bench.try_run(remove).unwrap_err().kind()
+    };
+    assert_eq!(removal(), ErrorKind::Timeout);
+    // Nobody waits again for what somebody has waited for in vain: a hundred times would be minutes.
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(removal(), ErrorKind::Timeout);
+    }
+    assert!(start.elapsed() < PATIENCE);
+    assert_eq!(bench.get_text("k").as_deref(), Some("v"));
+    lock.unlock().unwrap();
+    assert!(bench.remove(&key("k")));
 }
 
 #[test]
