@@ -11,6 +11,8 @@ from project import output
 FORBIDDEN = {
     "larder-core": {"tokio", "http", "hyper", "pyo3"},
     "larder-http": {"tokio", "tower"},
+    "larder-net": {"redis", "http", "hyper", "pyo3"},
+    "larder-memcached": {"redis", "http", "hyper", "pyo3"},
 }
 
 

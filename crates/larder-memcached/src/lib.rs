@@ -22,6 +22,9 @@
 //! entries invalid, never valid. Clearing deletes the mark of the namespace; nothing ever sends
 //! `flush_all`, and other programs' entries on the same servers stay.
 //!
+//! What a removed key had is not valid from then on, and is deleted some milliseconds later: the answer
+//! to a removal does not wait for it.
+//!
 //! Memcached cannot list what it holds: removing by prefix or pattern is
 //! [`Unsupported`](larder_core::ErrorKind::Unsupported). Tag the entries and bump the tag.
 //!
@@ -48,7 +51,9 @@
 //!
 //! A lease is a record with a token, added where none is, renewed while the load runs, and deleted when
 //! it is over; the record of a process that died goes away by itself within ten seconds. Memcached tells
-//! nobody, so those who wait for a lease look for it, 5 to 50 ms apart.
+//! nobody, so those who wait for a lease look for it, 5 to 50 ms apart. Loads of two processes that
+//! overlap all the same, because a follower has waited long enough, are not compared: the one that ends
+//! last stays.
 //!
 //! # What is said to the server
 //!
