@@ -66,7 +66,8 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
         lead: Option<Lead<Shared<V>>>,
     ) -> Self {
         let load = lead.as_ref().map_or_else(LoadId::next, Lead::load);
-        fence.order = load.number();
+        // Not when the caller began to lead: it may have waited for another process since.
+        fence.order = LoadId::next().number();
         let started = cache.0.clock.now();
         Self(Box::new(Load {
             cache,
@@ -147,7 +148,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
             .cache
             .0
             .overtaken
-            .has(&self.0.key, self.0.load.number())
+            .has(&self.0.key, self.0.fence.order)
         {
             return self.keep_to_followers(value, meta, Reason::Superseded);
         }
@@ -157,7 +158,7 @@ impl<V: Value, S: Store<V>> Permit<V, S> {
                 .cache
                 .0
                 .overtaken
-                .note(&self.0.key, self.0.load.number(), now);
+                .note(&self.0.key, self.0.fence.order, now);
         }
         let entry = Arc::new(Entry::new(meta, value, self.0.fence.clone()));
         let put = self.write(&entry).await;
