@@ -337,6 +337,8 @@ class Cache(Decorating):
             self._log.warning("%s in the store is %s: it counts as a miss", key, detail)
         elif name == "store-replaced":
             self._log.warning("everything in the store is gone: %s", detail)
+        elif name == "store-rebuilt":
+            self._log.info("the store was put right: %s", detail)
         elif name in _OUTAGES and time.monotonic() >= self._quiet_until.get(name, 0):
             # An outage is one piece of news, however many requests meet it.
             self._quiet_until[name] = time.monotonic() + 10

@@ -83,6 +83,10 @@ impl Clock for ProcessClock {
         self.lock().alarms.add(at, waker)
     }
 
+    fn is_machine(&self) -> bool {
+        !self.followed.load(Ordering::Relaxed)
+    }
+
     fn cancel(&self, alarm: AlarmId) {
         // The numbers of the two clocks may meet while a test switches; an alarm too many goes off
         // early, and whoever waits looks at the time itself.

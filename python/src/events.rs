@@ -30,6 +30,10 @@ pub(crate) fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
 pub(crate) fn tell_of_store(callback: &Py<PyAny>, event: &StoreEvent<'_>) {
     match event {
         StoreEvent::Unreadable(key, what) => call(callback, "unreadable", Some(shown(key)), what),
+        StoreEvent::UnreadableFile(file, what) => {
+            call(callback, "unreadable", Some(file.clone()), what);
+        }
+        StoreEvent::Rebuilt(how) => call(callback, "store-rebuilt", None, how),
         StoreEvent::Replaced(why) => call(callback, "store-replaced", None, why),
         StoreEvent::Refused(why) => call(callback, "store-full", None, why),
         StoreEvent::ReadersCleared(count) => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -122,8 +123,15 @@ def memcached_server() -> Generator[str]:
     program = shutil.which("memcached")
     if program is None:
         missing("memcached", "memcached")
+    with memcached(program) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def memcached(program: str, *options: str) -> Generator[str]:
+    """An empty memcached."""
     port = free_port()
-    command = [str(program), "-l", "127.0.0.1", "-p", str(port), "-m", "256"]
+    command = [program, "-l", "127.0.0.1", "-p", str(port), "-m", "256", *options]
     # As root it has to be told an account to run as.
     command += ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -160,6 +168,12 @@ STORES = ["memory", "redis", "shared", "file", "memcached"]
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The configuration of a store: the test is run on each."""
+    return configuration(request.param, request)
+
+
+@pytest.fixture(params=STORES[1:])
+def common(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The configuration of a store that several caches share, each of them in turn."""
     return configuration(request.param, request)
 
 

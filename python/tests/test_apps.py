@@ -265,6 +265,14 @@ def test_keys_that_are_no_text_are_refused(stored: Cache, key: Any) -> None:
         stored.set(key, "v")
 
 
+def test_keys_are_listed(app: Flask, stored: Cache) -> None:
+    with app.app_context():
+        stored.set_many({"one": 1, "two": 2})
+        stored.delete("two")
+        listed = list(stored.cache.keys())
+    assert listed == ([] if refuses_patterns(stored, app) else ["one"])
+
+
 def test_patterns_and_prefixes(app: Flask, stored: Cache) -> None:
     if refuses_patterns(stored, app):
         return

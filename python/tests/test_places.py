@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import for_dialect
+from conftest import RedisServer, for_dialect, memcached, missing
 from flask import Flask
 
 from flask_larder import Cache
@@ -219,9 +223,49 @@ def test_a_host_that_does_not_resolve_is_told_once(
     store: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = made(CACHE_URL=f"{store}://no-such-host.invalid:1")
+    message = told(cache, caplog)
+    assert message.startswith("the store failed (1 times so far)")
+    assert "no-such-host.invalid" in message
+
+
+def told(cache: Cache, caplog: pytest.LogCaptureFixture) -> str:
+    """The one line that a store is worth that refuses everybody; no password is in it."""
     for number in range(5):
         assert cache.get(f"product_{number}") is None
         assert not cache.set(f"product_{number}", 1)
     (message,) = (record.getMessage() for record in caplog.records)
-    assert message.startswith("the store failed (1 times so far)")
-    assert "no-such-host.invalid" in message
+    assert "hunter2" not in message
+    return message
+
+
+def test_a_wrong_password_for_redis_is_told_once(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", own_redis.port)) as link:
+        link.sendall(b"CONFIG SET requirepass right\r\n")
+        assert link.recv(100) == b"+OK\r\n"
+    url = f"127.0.0.1:{own_redis.port}"
+    assert made(CACHE_URL=f"redis://:right@{url}").set("product", 1)
+    message = told(made(CACHE_URL=f"redis://:hunter2@{url}"), caplog)
+    assert "password" in message
+
+
+def test_a_wrong_password_for_memcached_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    program = shutil.which("memcached")
+    if program is None:
+        missing("memcached", "memcached")
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        words = Path(folder) / "words"
+        words.write_text("me:right\n")
+        # Another account reads it.
+        Path(folder).chmod(0o755)
+        server = stack.enter_context(memcached(program, "-Y", str(words)))
+        config = {
+            "CACHE_TYPE": "SASLMemcachedCache",
+            "CACHE_MEMCACHED_SERVERS": [server],
+            "CACHE_MEMCACHED_USERNAME": "me",
+            "CACHE_OPTIONS": {"deadline": 30},
+        }
+        assert made(**config, CACHE_MEMCACHED_PASSWORD="right").set("product", 1)
+        message = told(made(**config, CACHE_MEMCACHED_PASSWORD="hunter2"), caplog)
+    assert "authentication failure" in message

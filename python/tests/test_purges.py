@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -130,12 +131,9 @@ def test_who_comes_after_the_purge_does_not_get_the_old_answer(
     assert ask() == "new"
 
 
-def test_t8_1_across_caches_that_share_a_redis(redis_url: str) -> None:
-    from conftest import redis_config
-
-    config = redis_config(redis_url)
+def test_t8_1_across_caches_that_share_a_store(common: dict[str, Any]) -> None:
     apps = [Flask("one"), Flask("two")]
-    one, two = (Cache(app, config=config) for app in apps)
+    one, two = (Cache(app, config=common) for app in apps)
     row, begun, go_on = ["old"], threading.Event(), threading.Event()
 
     def product() -> str:
@@ -271,11 +269,11 @@ def test_a_tag_of_one_cache_does_not_reach_another(app: Flask, calls: Calls) -> 
         assert function() == 1
 
 
-def test_clear_leaves_other_prefixes_alone(redis_url: str) -> None:
-    from conftest import redis_config
-
+def test_clear_leaves_other_prefixes_alone(common: dict[str, Any]) -> None:
     apps = [Flask("one"), Flask("two")]
-    one, two = (Cache(app, config=redis_config(redis_url)) for app in apps)
+    one, two = (
+        Cache(app, config={**common, "CACHE_KEY_PREFIX": f"{uuid.uuid4().hex}-"}) for app in apps
+    )
     with apps[0].app_context():
         one.set("k", 1)
     with apps[1].app_context():

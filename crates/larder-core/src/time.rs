@@ -83,6 +83,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Forgets an alarm that has not gone off; unknown alarms are ignored.
     fn cancel(&self, alarm: AlarmId);
+
+    /// Whether this is the clock of the machine. Those of two processes differ by as much as the wall
+    /// was set between their starts, and a store that they share makes up for it. Default: no.
+    fn is_machine(&self) -> bool {
+        false
+    }
 }
 
 /// The pending alarms of a clock, in the order in which they are due.
@@ -274,6 +280,10 @@ impl Clock for SystemClock {
     fn cancel(&self, alarm: AlarmId) {
         let waker = self.bell.lock().alarms.cancel(alarm);
         drop(waker);
+    }
+
+    fn is_machine(&self) -> bool {
+        true
     }
 }
 

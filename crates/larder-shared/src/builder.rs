@@ -153,7 +153,6 @@ impl SharedBuilder {
             layout: Layout::new(&self.namespace),
             codec,
             envelope,
-            own_clock: self.clock.is_some(),
             clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
             max_value,
             watcher: self.watcher,

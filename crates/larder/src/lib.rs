@@ -91,7 +91,7 @@
 //! | `macros` | yes | [`memoize`](macro@memoize) |
 //! | `tower` | | [`tower`], the layer for axum and other services |
 //! | `shared` | | [`shared`], the store of all processes of one machine; Linux only |
-//! | `file` | | [`file`], the store in files for whoever shares a directory; Unix only |
+//! | `file` | | [`mod@file`], the store in files for whoever shares a directory; Unix only |
 //! | `memcached` | | [`memcached`], the store in memcached |
 //! | `redis` | | [`redis`], the store in Redis or Valkey |
 //! | `zstd` | | compression of large entries in the stores outside the process, where asked for |

@@ -157,7 +157,8 @@ class Backend:
 
     def keys(self) -> Iterator[str]:
         """The keys that are stored, where the store can list them."""
-        return iter(self.engine.keys() or ())
+        keys = self.engine.keys()
+        return iter([key for key, _ in self.engine.listed("") or ()] if keys is None else keys)
 
     def forget_loads(self) -> None:
         """Forgets the loads under way, in a process that came out of a fork."""

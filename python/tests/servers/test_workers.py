@@ -131,12 +131,13 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_t1_2_one_load_for_all_workers(site: Site, store_name: str) -> None:
+@pytest.mark.parametrize("view", ["slow", "slow-async"])
+def test_t1_2_one_load_for_all_workers(site: Site, store_name: str, view: str) -> None:
     site.ask_all_workers("visits")
     for number in range(20):
         name = f"page-{number}"
         started = time.monotonic()
-        heard = [one for one in site.ask_at_once(f"slow/{name}", CROWD) if one is not None]
+        heard = [one for one in site.ask_at_once(f"{view}/{name}", CROWD) if one is not None]
         took = time.monotonic() - started
         workers = {worker for _, worker in heard}
         print(f"{store_name}: {len(heard)} answers of {len(workers)} workers in {took:.2f} s")
@@ -160,10 +161,11 @@ def test_a_delete_in_one_worker_is_seen_by_all(site: Site) -> None:
     assert len(site.loads("page")) == 4, site.said
 
 
-def test_t1_4_a_leading_worker_that_is_killed_is_followed_by_another(site: Site) -> None:
+@pytest.mark.parametrize("view", ["held", "held-async"])
+def test_t1_4_a_leading_worker_that_is_killed_is_followed_by_another(site: Site, view: str) -> None:
     site.ask_all_workers("visits")
     with ThreadPoolExecutor(1) as crowd:
-        asked = crowd.submit(site.ask_at_once, "held/page", 40)
+        asked = crowd.submit(site.ask_at_once, f"{view}/page", 40)
         until(lambda: len(site.loads("page")) == 1)
         os.kill(int(site.loads("page")[0]), signal.SIGKILL)
         until(lambda: len(site.loads("page")) == 2)
@@ -172,7 +174,7 @@ def test_t1_4_a_leading_worker_that_is_killed_is_followed_by_another(site: Site)
     first, second = site.loads("page")
     assert first != second
     assert len({body for body, _ in heard}) == 1, heard
-    assert heard[0][0] == site.ask("held/page")[0]
+    assert heard[0][0] == site.ask(f"{view}/page")[0]
 
 
 def test_counts_of_all_workers_add_up(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -45,6 +46,27 @@ def held(name: str) -> str:
     while not (FOLDER / f"go-{name}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return f"{name} {number}"
+
+
+@application.get("/slow-async/<name>")
+@cache.cached(3600, wait=PATIENCE)
+async def slow_async(name: str) -> str:
+    """As `slow`, in a coroutine."""
+    number = note(name)
+    await asyncio.sleep(1)
+    return f"{name} {number}"
+
+
+@application.get("/held-async/<name>")
+@cache.cached(3600, wait=PATIENCE)
+async def held_async(name: str) -> str:
+    """As `held`, in a coroutine."""
+    number = note(name)
+    deadline = time.monotonic() + PATIENCE
+    while not (FOLDER / f"go-{name}").exists():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
     return f"{name} {number}"
 
 

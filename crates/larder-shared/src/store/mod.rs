@@ -45,8 +45,6 @@ pub(crate) struct Inner<C> {
     codec: C,
     envelope: Envelope,
     clock: Arc<dyn Clock>,
-    /// Whether the program brought the clock.
-    own_clock: bool,
     max_value: usize,
     watcher: Option<Watcher>,
     tally: Tally,
@@ -60,7 +58,6 @@ pub(crate) struct Parts<C> {
     pub(crate) codec: C,
     pub(crate) envelope: Envelope,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) own_clock: bool,
     pub(crate) max_value: usize,
     pub(crate) watcher: Option<Watcher>,
 }
@@ -81,7 +78,6 @@ impl<C> Shared<C> {
             codec,
             envelope,
             clock,
-            own_clock,
             max_value,
             watcher,
         } = parts;
@@ -92,7 +88,6 @@ impl<C> Shared<C> {
             codec,
             envelope,
             clock,
-            own_clock,
             max_value,
             watcher,
             tally: Tally::default(),

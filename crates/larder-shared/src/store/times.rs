@@ -32,12 +32,12 @@ impl<C> Inner<C> {
     }
 
     pub(super) fn times_in(&self, opened: &Opened) -> Times {
-        let ahead = if self.own_clock {
-            0
-        } else {
+        let ahead = if self.clock.is_machine() {
             *opened
                 .ahead
                 .get_or_init(|| ahead(&opened.map, &*self.clock))
+        } else {
+            0
         };
         Times {
             ahead,
