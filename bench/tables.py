@@ -21,6 +21,7 @@ GROUPS = {
     "redis": ("Redis", "µs", 1e6),
     "import": ("Import", "ms", 1e3),
     "memory": ("Memory", "bytes", 1.0),
+    "stores": ("Rust: stores that answer within the process, 1 KiB", "ns", 1e9),
     "tower": ("Rust: one hit through the tower layer, in process", "ns", 1e9),
 }
 

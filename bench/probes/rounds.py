@@ -31,6 +31,8 @@ class Contestant:
     expected: Any = None
     # False for a cache that hands the same object to every caller, who may then spoil it.
     isolates: bool = True
+    # Called with the number of calls before each batch, outside of the time.
+    prepare: Callable[[int], None] | None = None
     seconds: list[float] = field(default_factory=list)
     loops: int = 1
 
@@ -38,8 +40,19 @@ class Contestant:
         """Calls in the contestant's context."""
         return function(*args) if self.context is None else self.context.run(function, *args)
 
+    def ready(self, loops: int) -> None:
+        """Lays out what so many calls take away."""
+        if self.prepare is not None:
+            self.call(self.prepare, loops)
+
+    def batch(self, clock: timeit.Timer, loops: int) -> float:
+        """How long so many calls take."""
+        self.ready(loops)
+        return self.call(clock.timeit, loops)
+
     def check(self) -> None:
         """Runs the statement twice, a miss and a hit, and compares what the hit gives."""
+        self.ready(2)
         self.call(exec, self.statement, dict(self.names))
         if self.expected is not None:
             found = self.call(eval, self.statement, dict(self.names))
@@ -99,7 +112,7 @@ def measure(rows: Sequence[Row], effort: Effort, timer: Callable[[], float]) -> 
     for _ in range(effort.rounds):
         order.shuffle(timed)
         for contestant, clock in timed:
-            spent = contestant.call(clock.timeit, contestant.loops)
+            spent = contestant.batch(clock, contestant.loops)
             contestant.seconds.append(spent / contestant.loops)
 
 
@@ -107,7 +120,7 @@ def _loops(contestant: Contestant, clock: timeit.Timer, seconds: float) -> int:
     """How many calls take about this long."""
     loops = 1
     while True:
-        spent = contestant.call(clock.timeit, loops)
+        spent = contestant.batch(clock, loops)
         if spent >= seconds / 4 or loops > 1_000_000:
             return max(1, round(loops * seconds / max(spent, 1e-9)))
         loops *= 4

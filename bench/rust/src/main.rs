@@ -1,9 +1,10 @@
 //! One in-process hit through Larder's layer, beside the same handler behind other caches and behind
-//! none. Prints JSON for the tables: seconds of processor time for each request, the making of the
-//! request left out.
+//! none, and one hit in each store of this process. Prints JSON for the tables: seconds of processor
+//! time for each call, the making of a request left out.
 
 mod moka_layer;
 mod rounds;
+mod stores;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use axum::routing::get;
 use http_body_util::BodyExt;
 use larder_tower::CacheLayer;
 use moka_layer::MokaLayer;
-use rounds::{Contestant, Effort};
+use rounds::{Contestant, Effort, Mark};
 use tower::{Layer, Service, ServiceExt};
 
 #[global_allocator]
@@ -113,10 +114,12 @@ fn main() {
     let mut making = [Contestant::new("making the request", |requests| {
         (0..requests).for_each(|_| drop(std::hint::black_box(request())));
     })];
+    let mut stores = stores::rows();
     let all = outside
         .iter_mut()
         .chain(&mut inside)
         .chain(&mut making)
+        .chain(stores.iter_mut().flat_map(|row| &mut row.contestants))
         .collect();
     rounds::measure(all, &effort);
     for calls in &calls {
@@ -131,6 +134,17 @@ fn main() {
         ("layer around the router", &outside),
         ("layer on the routes", &inside),
     ];
-    let rows = rows.map(|(name, contestants)| rounds::row(name, contestants, spent));
+    let mark = Mark {
+        against: "axum-response-cache",
+        ratio: 1.0,
+        share: false,
+    };
+    let rows = rows
+        .map(|(name, contestants)| rounds::row(("tower", name), Some(&mark), contestants, spent));
+    let stores = stores.iter().map(|row| {
+        let name = ("stores", row.name);
+        rounds::row(name, row.mark.as_ref(), &row.contestants, 0.0)
+    });
+    let rows: Vec<String> = rows.into_iter().chain(stores).collect();
     println!("[{}]", rows.join(","));
 }

@@ -99,8 +99,21 @@ pub fn measure(mut all: Vec<&mut Contestant>, effort: &Effort) {
     }
 }
 
-/// A row for the tables, as JSON; `spent` is what each request cost before the service saw it.
-pub fn row(name: &str, contestants: &[Contestant], spent: f64) -> String {
+/// What a row has to reach, as the tables read it.
+pub struct Mark {
+    pub against: &'static str,
+    /// How many times the other's speed; with `share`, at most which part of the other's time.
+    pub ratio: f64,
+    pub share: bool,
+}
+
+/// A row for the tables, as JSON; `spent` is what each call cost before the work began.
+pub fn row(
+    (group, name): (&str, &str),
+    mark: Option<&Mark>,
+    contestants: &[Contestant],
+    spent: f64,
+) -> String {
     let shown = contestants.iter().map(|one| {
         let [median, p10, p90] = [0.5, 0.1, 0.9].map(|share| one.at(share) - spent);
         let (name, isolates) = (one.name, true);
@@ -109,9 +122,16 @@ pub fn row(name: &str, contestants: &[Contestant], spent: f64) -> String {
         )
     });
     let shown: Vec<String> = shown.collect();
-    let mark = r#"{"against":"axum-response-cache","ratio":1.0,"share":false}"#;
+    let mark = mark.map_or("null".to_owned(), |mark| {
+        let Mark {
+            against,
+            ratio,
+            share,
+        } = mark;
+        format!(r#"{{"against":"{against}","ratio":{ratio},"share":{share}}}"#)
+    });
     format!(
-        r#"{{"group":"tower","name":"{name}","note":"","mark":{mark},"contestants":[{}]}}"#,
+        r#"{{"group":"{group}","name":"{name}","note":"","mark":{mark},"contestants":[{}]}}"#,
         shown.join(",")
     )
 }
