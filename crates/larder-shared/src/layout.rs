@@ -147,14 +147,15 @@ pub(crate) fn is_of_tag(key: &[u8]) -> bool {
     key.get(9) == Some(&b't')
 }
 
-/// Numbers, and a checksum over the key and them.
-fn put_numbers<const N: usize>(key: &[u8], numbers: [u64; N]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(8 * N + 8);
+/// Numbers, a checksum over the key and them, and what stands behind.
+fn put_numbers<const N: usize>(key: &[u8], numbers: [u64; N], behind: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 * N + 8 + behind.len());
     for number in numbers {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     let sum = xxh3_64_with_seed(&bytes, xxh3_64(key));
     bytes.extend_from_slice(&sum.to_le_bytes());
+    bytes.extend_from_slice(behind);
     bytes
 }
 
@@ -181,7 +182,7 @@ pub(crate) fn read_purge(key: &[u8], bytes: &[u8]) -> Option<u64> {
 }
 
 pub(crate) fn put_purge(key: &[u8], number: u64) -> Vec<u8> {
-    put_numbers(key, [number])
+    put_numbers(key, [number], &[])
 }
 
 /// What a store has to know of an entry without opening its envelope.
@@ -200,9 +201,7 @@ impl Head {
     /// The bytes of an entry.
     pub(crate) fn write(&self, key: &[u8], envelope: &[u8]) -> Vec<u8> {
         let head = [self.keep_until, self.sequence, self.namespace, self.order];
-        let mut bytes = put_numbers(key, head);
-        bytes.extend_from_slice(envelope);
-        bytes
+        put_numbers(key, head, envelope)
     }
 
     /// The head and the envelope in the bytes of an entry; `None` where the head is damaged.
@@ -246,7 +245,7 @@ impl State {
             self.removed,
             self.bumped,
         ];
-        put_numbers(key, numbers)
+        put_numbers(key, numbers, &[])
     }
 
     pub(crate) fn read(key: &[u8], bytes: &[u8]) -> Option<Self> {

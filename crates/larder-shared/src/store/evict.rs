@@ -23,13 +23,14 @@ const MOST_VISITS: usize = 1 << 14;
 impl Writing<'_> {
     /// Takes out some of what has expired.
     pub(super) fn expire(&mut self, now: u64) -> heed::Result<()> {
+        let mut end = [EXPIRY; 9];
+        end[1..].copy_from_slice(&now.saturating_add(1).to_be_bytes());
+        let first = self.opened.records.get_greater_than(&self.txn, &[EXPIRY])?;
+        if first.is_none_or(|(key, _)| key >= &end[..]) {
+            return Ok(());
+        }
         let mut due = Vec::new();
-        let to = now.saturating_add(1).to_be_bytes();
-        let end = [&[EXPIRY][..], &to].concat();
-        let range = (
-            Bound::Excluded(&[EXPIRY][..]),
-            Bound::Excluded(end.as_slice()),
-        );
+        let range = (Bound::Excluded(&[EXPIRY][..]), Bound::Excluded(&end[..]));
         for record in self.opened.records.range(&self.txn, &range)?.take(EXPIRED) {
             due.push(record?.0.to_vec());
         }

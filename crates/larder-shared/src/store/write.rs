@@ -5,7 +5,7 @@ use larder_core::store::{Mode, Put};
 use larder_core::{Entry, Fence, Key, Result, Tags, Value};
 
 use super::Inner;
-use super::writing::{Need, Writing};
+use super::writing::{Need, Writing, begun};
 use crate::layout::{Head, Purged, Spot, State};
 
 /// How many percent of the pages may be in use before something is evicted.
@@ -74,7 +74,9 @@ impl<C> Inner<C> {
         order: &Order<'_>,
         envelope: &[u8],
     ) -> heed::Result<Put> {
-        let mut state = writing.state()?;
+        let known = writing.view().state()?;
+        let mut new = known.is_none();
+        let mut state = known.unwrap_or_else(begun);
         let Some(sequence) = unpurged(writing, &state, order)? else {
             return Ok(Put::Fenced);
         };
@@ -92,7 +94,6 @@ impl<C> Inner<C> {
             order: order.fence.order,
         };
         writing.insert(order.spot, &head, envelope)?;
-        let mut new = state.sequence == 1;
         if order.spot.is_base() {
             new |= replace_variants(writing, &mut state, order.spot)?;
         }
@@ -170,6 +171,9 @@ fn replace_variants(
     state: &mut State,
     base: Spot,
 ) -> heed::Result<bool> {
+    if !writing.has_variants(base)? {
+        return Ok(false);
+    }
     let mut any = false;
     for spot in writing.family(base)? {
         if !spot.is_base() {

@@ -38,6 +38,15 @@ pub(super) fn damaged() -> heed::Error {
     heed::Error::Mdb(MdbError::Corrupted)
 }
 
+/// The state of a namespace that nothing was written to.
+pub(super) fn begun() -> State {
+    State {
+        generation: random(),
+        sequence: 1,
+        ..State::default()
+    }
+}
+
 fn is_full(error: &heed::Error) -> bool {
     match error {
         heed::Error::Mdb(error) => matches!(error, MdbError::MapFull | MdbError::TxnFull),
@@ -349,12 +358,7 @@ impl<'a> Writing<'a> {
 
     /// The state of the namespace; a new one where there is none yet.
     pub(super) fn state(&self) -> heed::Result<State> {
-        let new = || State {
-            generation: random(),
-            sequence: 1,
-            ..State::default()
-        };
-        Ok(self.view().state()?.unwrap_or_else(new))
+        Ok(self.view().state()?.unwrap_or_else(begun))
     }
 
     pub(super) fn save(&mut self, state: &State) -> heed::Result<()> {
@@ -439,16 +443,25 @@ impl<'a> Writing<'a> {
 
     /// Writes an entry in the place of whatever is there.
     pub(super) fn insert(&mut self, spot: Spot, head: &Head, envelope: &[u8]) -> heed::Result<()> {
-        self.delete(spot)?;
         let key = spot.key();
+        let there = self.opened.records.get(&self.txn, &key)?;
+        let before = there.map(|bytes| {
+            let expires = Head::read(&key, bytes).map(|(head, _)| head.keep_until);
+            (bytes.len() as i64, expires)
+        });
+        let (length, expires) = before.unwrap_or((0, None));
         let bytes = head.write(&key, envelope);
         self.set(&key, &bytes)?;
-        if head.keep_until != u64::MAX {
-            let expiry = spot.expiry(head.keep_until);
-            self.set(&expiry, &[])?;
+        if expires != Some(head.keep_until) {
+            if let Some(at) = expires.filter(|&at| at != u64::MAX) {
+                self.unset(&spot.expiry(at))?;
+            }
+            if head.keep_until != u64::MAX {
+                self.set(&spot.expiry(head.keep_until), &[])?;
+            }
         }
-        self.counts.entries += 1;
-        self.counts.bytes += bytes.len() as i64;
+        self.counts.entries += i64::from(before.is_none());
+        self.counts.bytes += bytes.len() as i64 - length;
         self.moves(spot);
         Ok(())
     }
@@ -470,6 +483,15 @@ impl<'a> Writing<'a> {
         self.counts.bytes -= length;
         self.moves(spot);
         Ok(true)
+    }
+
+    /// Whether something is stored under a variant of this base key: they follow it.
+    pub(super) fn has_variants(&self, base: Spot) -> heed::Result<bool> {
+        let next = self
+            .opened
+            .records
+            .get_greater_than(&self.txn, &base.key())?;
+        Ok(next.is_some_and(|(key, _)| key.starts_with(&base.family())))
     }
 
     /// The places of a base key and its variants.
