@@ -59,7 +59,7 @@ class Notebook:
     @property
     def timed(self) -> bool:
         """Whether the store's time can be moved by hand."""
-        return self.redis is None
+        return self.redis is None and self.config["CACHE_TYPE"] != "MemcachedCache"
 
     @property
     def debug(self) -> bool:

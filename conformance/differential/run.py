@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +85,19 @@ def observed(pair: Pair, side: str, interpreter: Path, path: str | None) -> Obse
     """Run one side with a Redis of its own, and read what it saw."""
     seen = WORK / f"differential-{pair.name}-{side}.json"
     log = seen.with_suffix(".log")
-    port = servers.free_port()
+    port, memcached = servers.free_port(), servers.free_port()
     seen.unlink(missing_ok=True)
     # The order of sets, in an Allow header for one, differs from process to process otherwise.
     variables = {"PYTHONHASHSEED": "0", "PYTHONPATH": path or "", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [interpreter, HERE / "side.py", side, pair.contract, str(port), seen]
-    with servers.redis(port), log.open("wb") as sink:
+    ports = [str(port), str(memcached)]
+    command = [interpreter, HERE / "side.py", side, pair.contract, *ports, seen]
+    with (
+        servers.redis(port),
+        servers.memcached(memcached),
+        tempfile.TemporaryDirectory(prefix="larder-differential-") as files,
+        log.open("wb") as sink,
+    ):
+        variables["LARDER_DIFFERENTIAL_FILES"] = files
         subprocess.run(
             [str(part) for part in command],
             cwd=HERE,

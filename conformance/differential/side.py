@@ -1,6 +1,6 @@
 """One side of the comparison: runs every group in this interpreter and writes what it saw.
 
-    python side.py larder|original CONTRACT REDIS_PORT FILE
+    python side.py larder|original CONTRACT REDIS_PORT MEMCACHED_PORT FILE
 
 On Larder's side the only difference is that its package takes the place of Flask-Caching before the
 first group is imported.
@@ -13,7 +13,10 @@ import importlib
 import importlib.util
 import json
 import logging
+import os
+import socket
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,8 @@ from werkzeug.datastructures import ImmutableDict
 HERE = Path(__file__).resolve().parent
 START = 1_700_000_000.0
 SIMPLE = {"CACHE_TYPE": "SimpleCache"}
+# Under what a group runs unless it says otherwise.
+EVERYWHERE = ("simple", "simple debug", "redis", "redis client", "null")
 
 
 class Clock:
@@ -55,8 +60,9 @@ def take_place(side: str, clock: Clock) -> None:
         follow_clock(clock)
 
 
-def settings(contract: str, port: int) -> dict[str, dict[str, Any]]:
-    """Under what a group runs unless it says otherwise."""
+def settings(contract: str, ports: tuple[int, int], folder: str) -> dict[str, dict[str, Any]]:
+    """What a group may run under."""
+    port, memcached = ports
     url = f"redis://127.0.0.1:{port}/1"
     # A busy machine must not make a difference.
     patient = {"CACHE_OPTIONS": {"socket_timeout": 60}}
@@ -69,11 +75,24 @@ def settings(contract: str, port: int) -> dict[str, dict[str, Any]]:
         "redis": far,
         "redis client": {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": redis.Redis.from_url(url)},
         "null": {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True},
+        "files": {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": folder, "CACHE_SECRET": "secret"},
+        "memcached": {
+            "CACHE_TYPE": "MemcachedCache",
+            "CACHE_MEMCACHED_SERVERS": [f"127.0.0.1:{memcached}"],
+            "CACHE_SECRET": "secret",
+        },
     }
     return {name: {**config, **keys} for name, config in found.items()}
 
 
-def notebooks(contract: str, port: int) -> dict[str, dict[str, Any]]:
+def flush_memcached(port: int) -> None:
+    """Empties the server."""
+    with socket.create_connection(("127.0.0.1", port)) as server:
+        server.sendall(b"flush_all\r\n")
+        server.recv(16)
+
+
+def notebooks(contract: str, ports: tuple[int, int]) -> dict[str, dict[str, Any]]:
     """Runs every group under each of its settings."""
     clock = Clock()
     take_place(sys.argv[1], clock)
@@ -85,18 +104,20 @@ def notebooks(contract: str, port: int) -> dict[str, dict[str, Any]]:
     logging.getLogger().addHandler(listener)
     logging.getLogger().setLevel(logging.INFO)
     logging.lastResort = None
-    client = redis.Redis(port=port, db=1)
+    client = redis.Redis(port=ports[0], db=1)
     written: dict[str, dict[str, Any]] = {}
     for file in sorted((HERE / "groups").glob("g*.py")):
         module = importlib.import_module(f"groups.{file.stem}")
-        known = settings(contract, port)
-        for name in getattr(module, "SETTINGS", known):
+        for name in getattr(module, "SETTINGS", EVERYWHERE):
+            folder = tempfile.mkdtemp(dir=os.environ["LARDER_DIFFERENTIAL_FILES"])
+            known = settings(contract, ports, folder)
             client.flushall()
+            flush_memcached(ports[1])
             journal.forget()
             clock.seconds = START
             where = file.stem.removeprefix("g").replace("_", " ")
             used = client if known[name]["CACHE_TYPE"] == "RedisCache" else None
-            see = Notebook(where, name, known[name], contract, listener, clock, used, port)
+            see = Notebook(where, name, known[name], contract, listener, clock, used, ports[0])
             written |= observed(module, see)
     return written
 
@@ -113,5 +134,5 @@ def observed(module: Any, see: Notebook) -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    found = notebooks(sys.argv[2], int(sys.argv[3]))
-    Path(sys.argv[4]).write_text(json.dumps(found))
+    found = notebooks(sys.argv[2], (int(sys.argv[3]), int(sys.argv[4])))
+    Path(sys.argv[5]).write_text(json.dumps(found))

@@ -23,6 +23,8 @@ from journal import ran
 from notebook import Notebook
 
 HERE = Path(__file__).with_name("__init__.py")
+SETTINGS = ["simple", "simple debug", "redis", "redis client", "null", "files", "memcached"]
+
 cache = Cache()
 shop = Blueprint("shop", __name__, url_prefix="/shop")
 

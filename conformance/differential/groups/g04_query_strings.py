@@ -12,6 +12,8 @@ from journal import ran
 from notebook import Notebook
 from werkzeug.datastructures import MultiDict
 
+SETTINGS = ["simple", "simple debug", "redis", "redis client", "null", "files", "memcached"]
+
 cache = Cache()
 
 shop = Blueprint("shop", __name__, url_prefix="/shop")

@@ -11,6 +11,8 @@ from flask_caching import Cache
 from journal import ran
 from notebook import Notebook
 
+SETTINGS = ["simple", "simple debug", "redis", "redis client", "null", "files", "memcached"]
+
 
 class User:
     is_authenticated = False

@@ -11,6 +11,8 @@ from flask_caching import Cache, CachedResponse
 from journal import ran
 from notebook import Notebook
 
+SETTINGS = ["simple", "simple debug", "redis", "redis client", "null", "memcached"]
+
 
 def create_app(config: dict[str, Any], see: Notebook) -> tuple[Flask, Cache]:
     app = Flask("lifetimes")

@@ -9,6 +9,8 @@ from flask_caching import Cache
 from journal import ran
 from notebook import Notebook
 
+SETTINGS = ["simple", "simple debug", "redis", "redis client", "null", "files", "memcached"]
+
 cache = Cache()
 
 

@@ -197,6 +197,7 @@ def files(see: Notebook) -> None:
     with tempfile.TemporaryDirectory() as folder:
         app = Flask("files")
         config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": folder, "CACHE_THRESHOLD": 3}
+        config["CACHE_SECRET"] = "secret"
         cache = Cache(app, config=config)
         see.call("files: set", cache.set, "a", {"x": Point(1)}, timeout=10)
         see.call("files: get", cache.get, "a")

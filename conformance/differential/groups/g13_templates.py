@@ -10,6 +10,9 @@ from jinja2 import DictLoader
 from journal import ran
 from notebook import Notebook
 
+SETTINGS = ["simple", "simple debug", "redis", "redis client", "null", "files", "memcached"]
+
+
 BODY = "{{ name }} {{ ran(name) }}"
 TEMPLATES = {
     "named": "{% cache 60, 'frag' %}" + BODY + "{% endcache %}",
