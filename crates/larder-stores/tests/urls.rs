@@ -1,7 +1,11 @@
 //! One URL names a store: what is right opens it, what is wrong is named with the cure.
 
+use std::time::Duration;
+
 use larder_core::codec::{Plain, Safe};
-use larder_core::{AnyStore, ErrorKind, Result, Store};
+use larder_core::{
+    AnyStore, Cache, ErrorKind, Key, Kind, Policy, Result, Store, ThreadPark, drive,
+};
 use larder_stores::{StoreUrl, open};
 
 fn built(url: &str) -> Result<AnyStore<Plain>> {
@@ -215,6 +219,36 @@ fn what_a_scheme_does_not_know_is_refused_with_the_cure() {
         assert!(text.contains(what), "{url}: {text}");
         assert!(text.contains(cure), "{url}: {text}");
     }
+}
+
+#[test]
+fn the_options_reach_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = |name: &str, options: &str| {
+        let url = format!(
+            "shared://{}/{name}?size=4MB{options}",
+            folder.path().display()
+        );
+        open(&url).unwrap().max_value(1 << 20)
+    };
+    let (near, far) = (shared("near", ""), shared("far", "&near=0"));
+    let near: AnyStore<Plain> = near.build(Safe).unwrap();
+    let far: AnyStore<Plain> = far.build(Safe).unwrap();
+    assert!(near.keeps_at_hand() && !far.keeps_at_hand());
+    // A bound that was meant for stores of any size is that of a small one too.
+    assert_eq!(near.max_weight(), 512 << 10);
+
+    let url = format!("file://{}/files?threshold=1", folder.path().display());
+    let files: AnyStore<Plain> = open(&url).unwrap().namespace("shop_").build(Safe).unwrap();
+    let cache: Cache<Plain> = Cache::new(files);
+    let policy = Policy::new(Duration::from_secs(60));
+    for number in 0..3 {
+        let key = Key::new(Kind::User, format!("product-{number}"));
+        let put = drive(cache.put(&key, Plain::Int(number), &policy), &ThreadPark);
+        let Ok(stored) = put;
+        stored.unwrap();
+    }
+    assert_eq!(Store::<Plain>::size(cache.store()).entries, 1);
 }
 
 #[test]
