@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import redis_config
+from conftest import STORES, configuration
 
 HEAD = """
 from gevent import monkey
@@ -159,7 +159,7 @@ print([one.value for one in crowd[:5]], len(ticks))
 """
 
 
-@pytest.mark.parametrize("name", ["memory", "redis"])
+@pytest.mark.parametrize("name", STORES)
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -175,7 +175,4 @@ def test_greenlets(
     request: pytest.FixtureRequest, tmp_path: Path, name: str, code: str, expected: str
 ) -> None:
     pytest.importorskip("gevent", reason="gevent is not installed: greenlets are not tested")
-    config: dict[str, object] = {"CACHE_TYPE": "SimpleCache"}
-    if name == "redis":
-        config = redis_config(request.getfixturevalue("redis_url"))
-    assert in_gevent(code, config, tmp_path) == expected
+    assert in_gevent(code, configuration(name, request), tmp_path) == expected
