@@ -99,7 +99,6 @@ def test_bytes(cache: Cache) -> None:
         (b"0042", 42),
         (b"1_000", 1000),
         (b"1" * 30, int("1" * 30)),
-        (b"", b""),
         (b"-", b"-"),
         (b"1 2", b"1 2"),
         (b"\x80\x05K\x01.", b"\x80\x05K\x01."),
@@ -114,6 +113,12 @@ def test_what_others_wrote_without_pickle(cache: Cache, stored: bytes, value: An
     assert theirs.get("k") == found
     assert cache.has("k")
     assert cache.get_many("k", "none") == [value, None]
+
+
+def test_nothing_at_all_is_what_is_left_of_an_entry(cache: Cache) -> None:
+    client_of(cache).set(cache.cache.key_prefix + "k", b"")
+    assert cache.get("k") is None
+    assert cache.add("k", 1)
 
 
 class Deadly:
