@@ -65,7 +65,9 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
                 Outcome::There(record, raw) => {
                     match self.usable::<V>((key, &raw), record, deadline).await? {
                         Some(entry) if !raw.is_bare() => Plan {
-                            count: count_of(key, &entry)?.wrapping_add(delta),
+                            count: count_of(key, &entry)?
+                                .checked_add(delta)
+                                .ok_or_else(|| not_a_counter(key))?,
                             meta: entry.meta.clone(),
                             condition: same(&raw),
                         },
@@ -120,6 +122,6 @@ fn count_of<V: Value>(key: &Key, entry: &Entry<V>) -> Result<i64> {
 fn not_a_counter(key: &Key) -> Error {
     Error::new(
         ErrorKind::NotACounter,
-        format!("the value of {key} is no integer of 64 bits"),
+        format!("the value of {key} is no integer of 64 bits, or would not be one any more"),
     )
 }

@@ -100,6 +100,27 @@ where
     }
 }
 
+/// A counter does not come out at the other end of its type: what would is an error, and stays away.
+pub fn a_counter_does_not_overflow<V, S, R>(suite: &Suite<V, S, R>)
+where
+    V: Value + PartialEq + fmt::Debug,
+    S: Store<V>,
+    R: Runner,
+{
+    let bench = suite.bench();
+    for (name, end, step) in [("highest", i64::MAX, 1), ("lowest", i64::MIN, -1)] {
+        if V::from_count(end).is_none() {
+            return;
+        }
+        let key = key(name);
+        let count = |delta| bench.try_run(bench.store.count(&key, delta, bench.meta(&[])));
+        assert_eq!(count(end).ok(), Some(end));
+        let error = count(step).expect_err("there is no such number");
+        assert_eq!(error.kind(), ErrorKind::NotACounter, "{error}");
+        assert_eq!(count(-step).ok(), Some(end - step));
+    }
+}
+
 /// The sum of what many threads add is exact.
 pub fn counters_lose_nothing_between_threads<V, S, R>(suite: &Suite<V, S, R>)
 where

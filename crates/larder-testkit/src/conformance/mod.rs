@@ -203,6 +203,7 @@ macro_rules! store_conformance {
             counters_count
             counters_keep_their_times
             what_is_no_counter_is_not_counted
+            a_counter_does_not_overflow
             counters_lose_nothing_between_threads
             threads_never_see_another_keys_value
             a_purge_holds_against_a_crowd

@@ -301,8 +301,9 @@ impl<K: KeyValue, C> Inner<K, C> {
                 }
                 continue;
             };
-            let count = entry.value.as_count().ok_or_else(|| not_a_counter(key))?;
-            let count = count.wrapping_add(delta);
+            let count = entry.value.as_count();
+            let count = count.and_then(|count| count.checked_add(delta));
+            let count = count.ok_or_else(|| not_a_counter(key))?;
             let entry = Entry::new(entry.meta, value_of(count)?, entry.fence);
             let bytes = self.envelope.seal_entry(key, &entry, &self.codec)?;
             let (name, life) = (self.names.slot(key), self.life(entry.meta.keep_until));
@@ -326,6 +327,8 @@ fn grown<V>(place: &Place, write: &Write<'_, V>) -> Option<Family> {
 }
 
 fn not_a_counter(key: &Key) -> Error {
-    let detail = format!("{key} does not hold an integer (remove it, or choose another key)");
+    let detail = format!(
+        "{key} holds no integer of its type, or would not any more (remove it, or choose another key)"
+    );
     Error::new(ErrorKind::NotACounter, detail)
 }
