@@ -50,7 +50,10 @@ pub(super) fn begun() -> State {
 fn is_full(error: &heed::Error) -> bool {
     match error {
         heed::Error::Mdb(error) => matches!(error, MdbError::MapFull | MdbError::TxnFull),
-        heed::Error::Io(error) => error.kind() == io::ErrorKind::StorageFull,
+        // A disk that takes the first half of a page is an input/output error to LMDB.
+        heed::Error::Io(error) => {
+            error.kind() == io::ErrorKind::StorageFull || error.raw_os_error() == Some(libc::EIO)
+        }
         _ => false,
     }
 }
@@ -78,9 +81,13 @@ impl<C> Inner<C> {
                 Err(error) if is_full(&error) && self.waits(&opened, attempt) => {
                     self.clear_readers(&opened);
                     // What becomes of this shows at the next attempt.
+                    let percent = 70_u64.saturating_sub(10 * u64::from(attempt)).max(40);
                     let _ = self.attempt(&opened, &mut |writing| {
-                        writing
-                            .make_room(None, 70_u64.saturating_sub(10 * u64::from(attempt)).max(40))
+                        // What a transaction frees, only the next but one may write over: a clear
+                        // gives no room to anybody before something else has been written.
+                        let state = writing.state()?;
+                        writing.save(&state)?;
+                        writing.make_room(None, percent)
                     });
                 }
                 Err(error) => return self.give_up(need, &opened, &error).map(|()| None),
