@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import redis_config
+from conftest import configuration, redis_config
 from flask import Flask
 
 from flask_larder import Cache
@@ -80,6 +80,21 @@ def test_workers_with_other_secrets_are_told_once_what_is_the_matter(
     assert "SECRET_KEY" in said[0]
     assert "worker's" not in said[0]
     assert other.stats()["events"]["unreadable"] == 3
+
+
+@pytest.mark.parametrize("name", ["shared", "file", "memcached"])
+def test_every_store_says_that_secrets_differ(
+    name: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = configuration(name, request)
+    assert made(Cache, store, SECRET_KEY="one worker's").set("a", 1.5)
+    other = made(Cache, store, SECRET_KEY="another worker's")
+    assert [other.get("a"), other.get("a")] == [None, None]
+    said = [record.getMessage() for record in caplog.records if "seal" in record.getMessage()]
+    assert len(said) == 1, said
+    assert "SECRET_KEY" in said[0]
+    assert "worker's" not in said[0]
+    assert other.stats()["events"]["unreadable"] == 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use larder_core::codec::Unreadable;
+use larder_core::codec::{News, Unreadable};
+
+use crate::names::Spot;
 
 /// How often a read found something that is no entry for us. Each was a miss.
 ///
@@ -35,9 +37,21 @@ pub(crate) struct Tally {
     other_key: AtomicU64,
     undecodable: AtomicU64,
     denied: AtomicU64,
+    /// What a read found, until it is over.
+    pub(crate) news: News<(Spot, Unreadable)>,
 }
 
 impl Tally {
+    /// As [`unreadable`](Self::unreadable), and a seal that does not fit is news for the observer.
+    pub(crate) fn unreadable_at(&self, spot: Spot, why: Unreadable) {
+        self.unreadable(why);
+        if !matches!(why, Unreadable::WrongSeal | Unreadable::Unsealed) {
+            return;
+        }
+        self.news
+            .add(spot.base ^ spot.variant.rotate_left(1), (spot, why));
+    }
+
     pub(crate) fn unreadable(&self, why: Unreadable) {
         let counter = match why {
             Unreadable::Foreign => &self.foreign,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_core::codec::Packing;
 use larder_core::store::Keyed;
-use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
+use larder_core::{Clock, Error, ErrorKind, Key, Result, SystemClock};
 use larder_net::{BreakerTimes, Client, Greeting, Medium, Place, Target, Threads};
 
 use crate::Memcached;
@@ -46,7 +46,10 @@ pub struct MemcachedBuilder {
     connections: usize,
     breaker: BreakerTimes,
     clock: Option<Arc<dyn Clock>>,
+    on_unreadable: Option<Listener>,
 }
+
+type Listener = Arc<dyn Fn(&Key, &str) + Send + Sync>;
 
 impl fmt::Debug for MemcachedBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +86,7 @@ impl MemcachedBuilder {
             connections: 64,
             breaker: BreakerTimes::default(),
             clock: None,
+            on_unreadable: None,
         }
     }
 
@@ -157,6 +161,14 @@ impl MemcachedBuilder {
         self
     }
 
+    /// Who is told when an entry that is none for us lies under one of our keys: the key, and what it
+    /// is. Of each key once, as far as the store remembers. Default: nobody; [`Keyed::unreadable`] counts in any case.
+    #[must_use]
+    pub fn on_unreadable(mut self, listener: impl Fn(&Key, &str) + Send + Sync + 'static) -> Self {
+        self.on_unreadable = Some(Arc::new(listener));
+        self
+    }
+
     /// Builds the store for threads.
     ///
     /// # Errors
@@ -179,13 +191,16 @@ impl MemcachedBuilder {
     fn build_on<C, M: Medium>(self, codec: C) -> Result<Memcached<C, M>> {
         let clock = self.clock.clone().unwrap_or_else(|| SystemClock::shared());
         let servers = self.servers::<M>(&clock)?;
-        Keyed::<Servers<M>, C>::builder(servers)
+        let mut builder = Keyed::<Servers<M>, C>::builder(servers)
             .namespace(self.namespace)
             .routed()
             .packing(self.packing)
             .max_value(self.max_value)
-            .clock(clock)
-            .build(codec)
+            .clock(clock);
+        if let Some(listener) = self.on_unreadable {
+            builder = builder.on_unreadable(move |key: &Key, what: &str| listener(key, what));
+        }
+        builder.build(codec)
     }
 
     fn servers<M: Medium>(&self, clock: &Arc<dyn Clock>) -> Result<Servers<M>> {

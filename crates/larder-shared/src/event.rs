@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use larder_core::Key;
+use larder_core::codec::Unreadable;
+
 /// Why everything that was stored is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,6 +33,9 @@ pub enum SharedEvent {
     Refused(String),
     /// So many readers that had died were cleared.
     ReadersCleared(usize),
+    /// Something that is no entry for us lies under this key. Told once of each key, as far as the store
+    /// remembers.
+    Unreadable(Key, Unreadable),
 }
 
 impl fmt::Display for Replaced {

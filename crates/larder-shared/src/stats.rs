@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use larder_core::codec::Unreadable;
+use larder_core::Key;
+use larder_core::codec::{News, Unreadable};
 
 /// How often a read found something that is no entry for us. Each was a miss.
 ///
@@ -31,9 +32,17 @@ pub(crate) struct Tally {
     wrong_seal: AtomicU64,
     other_key: AtomicU64,
     undecodable: AtomicU64,
+    /// What was found in a transaction, until it is over.
+    pub(crate) news: News<(Key, Unreadable)>,
 }
 
 impl Tally {
+    /// As [`unreadable`](Self::unreadable), and news for the observer.
+    pub(crate) fn unreadable_at(&self, key: &Key, why: Unreadable) {
+        self.unreadable(why);
+        self.news.add(key.digest(), (key.clone(), why));
+    }
+
     pub(crate) fn unreadable(&self, why: Unreadable) {
         let counter = match why {
             Unreadable::Foreign => &self.foreign,

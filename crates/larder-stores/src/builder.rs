@@ -249,6 +249,9 @@ impl StoreBuilder {
                 SharedEvent::Replaced(why) => observer(&StoreEvent::Replaced(why.to_string())),
                 SharedEvent::Refused(why) => observer(&StoreEvent::Refused(why.clone())),
                 SharedEvent::ReadersCleared(count) => observer(&StoreEvent::ReadersCleared(*count)),
+                SharedEvent::Unreadable(key, why) => {
+                    observer(&StoreEvent::Unreadable(key, &why.to_string()));
+                }
                 _ => {}
             });
         }
@@ -307,6 +310,9 @@ impl StoreBuilder {
             return Err(absent(self.url.store()));
         };
         let mut builder = larder_memcached::MemcachedBuilder::new([url]).packing(self.packed()?);
+        if let Some(listener) = self.unreadable() {
+            builder = builder.on_unreadable(listener);
+        }
         if let Some(namespace) = &self.namespace {
             builder = builder.namespace(namespace);
         }
@@ -322,7 +328,7 @@ impl StoreBuilder {
         Ok(builder)
     }
 
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "memcached"))]
     fn unreadable(&self) -> Option<impl Fn(&larder_core::Key, &str) + Send + Sync + 'static> {
         let observer = self.observer.clone()?;
         Some(move |key: &larder_core::Key, what: &str| observer(&StoreEvent::Unreadable(key, what)))

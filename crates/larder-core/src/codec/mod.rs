@@ -8,6 +8,7 @@ mod calendar;
 mod checks;
 mod compress;
 mod envelope;
+mod news;
 mod packing;
 mod plain;
 mod reader;
@@ -24,6 +25,7 @@ use crate::error::Result;
 
 pub use calendar::{Date, DateTime, Time, TimeDelta, Zone};
 pub use envelope::{Envelope, Head, Opened};
+pub use news::News;
 pub use packing::Packing;
 pub use plain::{Opaque, Page, Plain};
 pub use reader::{Headers, Item, Reader};

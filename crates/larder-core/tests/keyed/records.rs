@@ -1,6 +1,6 @@
 //! What lies in the store underneath: names, lives, and what others have put there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larder_core::codec::{Plain, Safe};
@@ -87,14 +87,25 @@ fn what_others_put_there_is_no_entry() {
     );
     // A store with another secret, and one of another namespace, open none of it.
     let builder = Keyed::<Pairs, Safe>::builder(world.pairs.clone()).names(takes);
-    let stranger = builder.namespace("ns_").secret(Some(b"other")).build(Safe);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let stranger = builder
+        .namespace("ns_")
+        .secret(Some(b"other"))
+        .on_unreadable(move |key, what| tell.lock().unwrap().push((key.clone(), what.to_owned())))
+        .build(Safe);
     let stranger = stranger.expect("the settings are right");
-    assert!(
-        run(Store::<Plain>::get(&stranger, &two, &[]))
-            .entry
-            .is_none()
-    );
-    assert_eq!(stranger.unreadable(), 1);
+    for _ in 0..2 {
+        let reading = run(Store::<Plain>::get(&stranger, &two, &[]));
+        assert!(reading.entry.is_none());
+    }
+    assert_eq!(stranger.unreadable(), 2);
+    let told = told.lock().unwrap();
+    let [(key, what)] = &told[..] else {
+        panic!("told once of each kind: {told:?}")
+    };
+    assert_eq!(key, &two);
+    assert!(what.contains("seal"), "{what}");
 }
 
 #[test]

@@ -177,6 +177,13 @@ impl<C> Inner<C> {
         }
     }
 
+    /// Tells what reads have found. Never with a lock held.
+    fn tell_news(&self) {
+        for (spot, why) in self.tally.news.take() {
+            self.tell(&FileEvent::Unreadable(self.file_at(spot), why));
+        }
+    }
+
     /// Now, in milliseconds.
     fn now(&self) -> u64 {
         self.parts.clock.now().as_millis()

@@ -24,6 +24,7 @@ const AHEAD: u64 = 5000;
 /// The file of an entry, and what its head says.
 pub(super) struct Raw {
     pub(super) head: Head,
+    spot: Spot,
     bytes: Vec<u8>,
 }
 
@@ -56,7 +57,9 @@ impl<C> Inner<C> {
             sequence,
             ..Fence::default()
         };
-        let entry = self.find((&view, sequence), key).map_err(troubled)?;
+        let entry = self.find((&view, sequence), key);
+        self.tell_news();
+        let entry = entry.map_err(troubled)?;
         Ok(Reading { entry, fence })
     }
 
@@ -148,7 +151,7 @@ impl<C> Inner<C> {
             Look::Entry(head) => {
                 // Whoever walks through the directory meets the entries of others.
                 let mine = head.namespace == self.parts.names.namespace;
-                Ok(mine.then_some(Raw { head, bytes }))
+                Ok(mine.then_some(Raw { head, spot, bytes }))
             }
             look => {
                 self.tally.unreadable(look.unreadable());
@@ -170,7 +173,7 @@ impl<C> Inner<C> {
         let content = match self.parts.envelope.open_any(raw.envelope()) {
             Ok(content) => content,
             Err(why) => {
-                self.tally.unreadable(why);
+                self.tally.unreadable_at(raw.spot, why);
                 return Ok(None);
             }
         };

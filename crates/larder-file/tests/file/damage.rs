@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use larder_core::codec::Plain;
+use larder_core::codec::{Plain, Unreadable};
 use larder_core::store::Put;
 use larder_file::FileEvent;
 
-use crate::support::{Bench, folder, key, variant};
+use crate::support::{Bench, builder, folder, key, variant};
 
 #[test]
 fn an_entry_with_any_byte_damaged_or_cut_anywhere_is_a_miss() {
@@ -33,7 +33,10 @@ fn an_entry_with_any_byte_damaged_or_cut_anywhere_is_a_miss() {
     assert_eq!(counted, 5 * whole.len() as u64);
     fs::write(&file, &whole).unwrap();
     assert_eq!(bench.get_text("k").as_deref(), Some("the value"));
-    assert_eq!(bench.told(), []);
+    // A flip of the bit that says so makes an entry a sealed one.
+    let sealed =
+        |event: &FileEvent| matches!(event, FileEvent::Unreadable(_, Unreadable::WrongSeal));
+    assert!(bench.told().iter().all(sealed), "{:?}", bench.told());
 }
 
 const KEYS: u64 = 40;
@@ -279,4 +282,22 @@ fn files_that_the_table_has_lost_are_found_again() {
         bench.put_text(format!("new {}", number % 2), "v");
     }
     assert_eq!(bench.entries(), 2 + found + first);
+}
+
+#[test]
+fn who_has_another_secret_is_told_so_once_for_each_file() {
+    let (_folder, path) = folder();
+    let at = |secret| Bench::of(builder(&path).secret(Some(secret)));
+    let (one, other) = (at(b"one"), at(b"other"));
+    assert_eq!(one.put_text("a", "sealed"), Put::Stored);
+    for _ in 0..2 {
+        assert_eq!(other.get_text("a"), None);
+    }
+    let told = other.told();
+    let [FileEvent::Unreadable(file, Unreadable::WrongSeal)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(file.starts_with(&path) && file.is_file(), "{file:?}");
+    assert_eq!(other.store.unreadables().wrong_seal, 2);
+    assert_eq!(one.get_text("a").as_deref(), Some("sealed"));
 }

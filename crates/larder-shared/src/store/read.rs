@@ -11,7 +11,7 @@ use super::near::Sight;
 use super::times::Times;
 use super::writing::View;
 use crate::coherence::Places;
-use crate::event::Replaced;
+use crate::event::{Replaced, SharedEvent};
 use crate::layout::{Head, Spot, State};
 use crate::opened::{Opened, failed, is_damage};
 
@@ -125,7 +125,11 @@ impl<C> Inner<C> {
             let opened = self.opened()?;
             let before = before(&opened);
             let look = |view: &View<'_>, state: &State| look(&opened, (view, state), &before);
-            match self.look(&opened, look) {
+            let seen = self.look(&opened, look);
+            for (key, why) in self.tally.news.take() {
+                self.tell(&SharedEvent::Unreadable(key, why));
+            }
+            match seen {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) if self.found()? => {}
                 Ok(None) => return Ok(None),
@@ -189,7 +193,7 @@ impl<C> Inner<C> {
         match self.envelope.open(key, bytes) {
             Ok(content) => self.valid(view, state, (&head, content)),
             Err(why) => {
-                self.tally.unreadable(why);
+                self.tally.unreadable_at(key, why);
                 Ok(None)
             }
         }
@@ -256,7 +260,7 @@ impl<C> Inner<C> {
                         found.extend(key.zip(raw));
                     }
                     Err(Unreadable::OtherKey) => {}
-                    Err(why) => self.tally.unreadable(why),
+                    Err(why) => self.tally.unreadable_at(base, why),
                 }
             }
             Ok((found, self.times_in(opened)))

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use larder_core::codec::Plain;
+use larder_core::codec::{Plain, Unreadable};
 use larder_core::store::Put;
 use larder_shared::{Replaced, SharedEvent};
 use larder_testkit::effort;
 
-use crate::support::{Bench, Numbers, folder, key};
+use crate::support::{Bench, Numbers, builder, folder, key};
 
 const KEYS: u64 = 120;
 
@@ -214,4 +214,25 @@ fn one_damaged_environment_is_kept_for_whoever_wants_to_know() {
     let mut names: Vec<String> = names.collect();
     names.sort_unstable();
     assert_eq!(names, ["coherence.map", "locks", "set-aside", "store-4"]);
+}
+
+#[test]
+fn who_has_another_secret_is_told_so_once_for_each_key() {
+    let (_folder, path) = folder();
+    let at = |secret| Bench::of(builder(&path).secret(Some(secret)));
+    let (one, other) = (at(b"one"), at(b"other"));
+    for name in ["a", "b"] {
+        assert_eq!(one.put_text(name, "sealed"), Put::Stored);
+    }
+    for _ in 0..2 {
+        assert_eq!(other.get_text("a"), None);
+        assert_eq!(other.get_text("b"), None);
+    }
+    assert_eq!(
+        other.told(),
+        ["a", "b"].map(|name| SharedEvent::Unreadable(key(name), Unreadable::WrongSeal))
+    );
+    assert_eq!(other.store.unreadables().wrong_seal, 4);
+    assert_eq!(one.told(), []);
+    assert_eq!(one.get_text("a").as_deref(), Some("sealed"));
 }

@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicU64;
 use super::making::Making;
 use super::names::{Form, Names};
 use super::purging::Purging;
-use super::{Inner, KeyValue, Keyed};
-use crate::codec::{Envelope, Packing};
+use super::{Inner, KeyValue, Keyed, Listener};
+use crate::codec::{Envelope, News, Packing};
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
 use crate::store::orders::Orders;
 use crate::time::{Clock, SystemClock};
 
@@ -21,6 +22,7 @@ pub struct KeyedBuilder<K> {
     names: Form,
     max_value: usize,
     clock: Option<Arc<dyn Clock>>,
+    on_unreadable: Option<Listener>,
 }
 
 impl<K: KeyValue> KeyedBuilder<K> {
@@ -37,6 +39,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
             names: Form::Readable(|_| true),
             max_value: Self::MAX_VALUE,
             clock: None,
+            on_unreadable: None,
         }
     }
 
@@ -95,6 +98,14 @@ impl<K: KeyValue> KeyedBuilder<K> {
         self
     }
 
+    /// Who is told when an entry that is none for us lies under one of our keys: the key, and what it
+    /// is. Of each key once, as far as the store remembers. Default: nobody; [`Keyed::unreadable`] counts in any case.
+    #[must_use]
+    pub fn on_unreadable(mut self, listener: impl Fn(&Key, &str) + Send + Sync + 'static) -> Self {
+        self.on_unreadable = Some(Arc::new(listener));
+        self
+    }
+
     /// Builds the store.
     ///
     /// # Errors
@@ -124,6 +135,8 @@ impl<K: KeyValue> KeyedBuilder<K> {
             making: Making::default(),
             last_bump: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            on_unreadable: self.on_unreadable,
+            news: News::default(),
         })))
     }
 }

@@ -46,7 +46,7 @@ use std::time::Duration;
 
 use super::orders::Orders;
 use super::{Lease, Mode, Put, Reading, Removal, Store};
-use crate::codec::{Codec, Envelope};
+use crate::codec::{Codec, Envelope, News, Unreadable};
 use crate::entry::{Entry, Meta};
 use crate::error::Result;
 use crate::key::Key;
@@ -85,7 +85,12 @@ struct Inner<K, C> {
     /// The number of the last bump that this process knows of; 0 before it has looked.
     last_bump: AtomicU64,
     unreadable: AtomicU64,
+    on_unreadable: Option<Listener>,
+    news: News<Unreadable>,
 }
+
+/// Is told of entries that cannot be read: the key, and what lies there.
+type Listener = Arc<dyn Fn(&Key, &str) + Send + Sync>;
 
 impl<K: KeyValue, C> Keyed<K, C> {
     /// A builder of a store over `pairs`.

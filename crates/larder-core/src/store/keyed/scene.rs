@@ -249,13 +249,28 @@ impl<K: KeyValue, C> Inner<K, C> {
     {
         let found = self.envelope.open(key, &found?.bytes);
         let entry = found.map(|opened| opened.into_entry(&self.codec));
-        if !matches!(
-            entry,
-            Ok(Ok(_)) | Err(Unreadable::Foreign | Unreadable::OtherVersion)
-        ) {
-            self.unreadable.fetch_add(1, Ordering::Relaxed);
+        match &entry {
+            Ok(Ok(_)) | Err(Unreadable::Foreign | Unreadable::OtherVersion) => {}
+            Ok(Err(_)) => self.count_unreadable(),
+            Err(why) => {
+                self.count_unreadable();
+                self.tell(key, *why);
+            }
         }
         entry.ok()?.ok()
+    }
+
+    fn count_unreadable(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tell(&self, key: &Key, why: Unreadable) {
+        if let Some(listener) = &self.on_unreadable {
+            self.news.add(key.digest(), why);
+            for why in self.news.take() {
+                listener(key, &why.to_string());
+            }
+        }
     }
 
     /// Makes the marks of the namespace that are missing.
