@@ -390,3 +390,6 @@ class Cache(Decorating):
 
 
 __all__ = ["Cache", "Options"]
+
+
+_native.know_classes(Cache, Backend, Registry)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
-from ._native import Page
+from ._native import Page, at_hand
 from .backends import Backend
 from .overridden import Read, Written
 from .responses import respond
@@ -56,6 +56,12 @@ class Direct:
     def get(self, key: str) -> Any:
         """The value of `key`, or None. Of a view's key: this request's variant."""
         try:
+            starts = self._view_starts
+            if starts is not None:
+                # Most of all calls end here. A value that is None, or not at hand, comes by the rest.
+                found = at_hand(self, key, starts)
+                if found is not None:
+                    return found
             if isinstance(key, Read):
                 return key.look_up()
             backend = self.cache
@@ -98,7 +104,11 @@ class Direct:
         """Stores a value; under a view's key it serves every variant. False if it cannot be kept."""
         if isinstance(key, Written):
             return key.keep(value, timeout)
-        return self._softly(lambda: self.cache.set(key, value, timeout=timeout), False)
+        try:
+            return self.cache.set(key, value, timeout=timeout)
+        except OSError as error:
+            self._unread(error)
+            return False
 
     def add(self, key: str, value: Any, timeout: object = None) -> Any:
         """Stores a value where none is. False if one is there."""

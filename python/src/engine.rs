@@ -88,7 +88,7 @@ impl Engine {
         run(py, self.blocks, work)?.map_err(raise)
     }
 
-    fn fresh_at_hand(&self, key: &larder_core::Key) -> Option<Arc<Entry<PyValue>>> {
+    pub(crate) fn fresh_at_hand(&self, key: &larder_core::Key) -> Option<Arc<Entry<PyValue>>> {
         let entry = self.cache.at_hand(key)?;
         let now = self.cache.clock().now();
         (entry.meta.freshness(now) == Freshness::Fresh).then_some(entry)

@@ -62,14 +62,14 @@ impl Key {
 /// The text of a key, as Python knows it: lone surrogates are kept.
 fn bytes_of<'a>(text: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(text) = text.cast::<PyString>() {
-        if let Ok(text) = text.to_cow() {
-            return Ok(Cow::Owned(text.into_owned().into_bytes()));
+        if let Ok(text) = text.to_str() {
+            return Ok(Cow::Borrowed(text.as_bytes()));
         }
         let wide = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
         return Ok(Cow::Owned(wide.cast::<PyBytes>()?.as_bytes().to_vec()));
     }
     if let Ok(bytes) = text.cast::<PyBytes>() {
-        return Ok(Cow::Owned(bytes.as_bytes().to_vec()));
+        return Ok(Cow::Borrowed(bytes.as_bytes()));
     }
     let kind = text.get_type().qualname()?;
     Err(PyTypeError::new_err(format!(

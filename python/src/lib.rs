@@ -11,6 +11,7 @@ mod classic_view;
 mod clock;
 mod codec;
 mod context;
+mod direct;
 mod engine;
 mod events;
 mod files;
@@ -60,6 +61,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     clock::register(m)?;
     codec::register(m)?;
     context::register(m)?;
+    direct::register(m)?;
     forking::register(m)?;
     memcached::register(m)?;
     settings::register(m)?;

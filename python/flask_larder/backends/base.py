@@ -56,10 +56,11 @@ class Backend:
     def _policy(self, timeout: object) -> Policy:
         if timeout is not None:
             return Policy(durations.lifetime(timeout, "timeout"))
-        if self._default is None or self._default[0] != self.default_timeout:
+        default = self._default
+        if default is None or default[0] != self.default_timeout:
             policy = Policy(durations.lifetime(self.default_timeout, "default_timeout"))
-            self._default = (self.default_timeout, policy)
-        return self._default[1]
+            default = self._default = (self.default_timeout, policy)
+        return default[1]
 
     def _refused(self, key: Any, reason: str | None) -> None:
         if reason is not None and reason.startswith("uncodable"):
@@ -86,9 +87,10 @@ class Backend:
 
     def set(self, key: Any, value: Any, timeout: object = None) -> bool:
         """Stores a value. False if it cannot be kept."""
-        outcome = self.engine.set(key, value, self._policy(timeout))
-        self._refused(key, outcome[1])
-        return outcome[0] == "stored"
+        outcome, reason, _ = self.engine.set(key, value, self._policy(timeout))
+        if reason is not None:
+            self._refused(key, reason)
+        return outcome == "stored"
 
     def add(self, key: Any, value: Any, timeout: object = None) -> bool:
         """Stores a value where none is. False if one is there."""
