@@ -12,8 +12,8 @@ from project import output
 
 VERSIONS = """
 import importlib.metadata as m, json, sys
-names = ["flask-larder", "flask-caching", "cachelib", "cachebox", "cachetools", "redis", "hiredis",
-         "flask", "werkzeug"]
+names = ["flask-larder", "flask-caching", "cachelib", "cachebox", "cachetools", "diskcache", "lmdb",
+         "pylibmc", "redis", "hiredis", "flask", "werkzeug", "gunicorn"]
 print(json.dumps({name: m.version(name) for name in names}))
 """
 CRATES = ("axum", "axum-response-cache", "moka", "tokio")
@@ -26,6 +26,7 @@ def description(interpreter: Path, here: Path) -> list[str]:
     ).strip()
     packages: dict[str, str] = json.loads(output([interpreter, "-c", VERSIONS]))
     redis = output(["redis-server", "--version"]).split("v=")[1].split()[0]
+    memcached = output(["memcached", "--version"]).split()[1]
     rust = output(["rustc", "--version"]).split()[1]
     lock = tomllib.loads((here / "rust" / "Cargo.lock").read_text())
     crates = {
@@ -35,7 +36,7 @@ def description(interpreter: Path, here: Path) -> list[str]:
     }
     cores = f"{os.cpu_count()} cores, {processor()}, {platform.machine()}, {platform.system()}"
     return [
-        f"Machine: {cores}; Redis {redis} on it.",
+        f"Machine: {cores}; Redis {redis} and memcached {memcached} on it.",
         f"Python {python}: {listed(packages)}.",
         f"Rust {rust}: {listed(crates)}.",
     ]

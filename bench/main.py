@@ -13,20 +13,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import machine
 import native
 import tables
-from installs import ensure_program, ensure_venv, install_wheel
+from installs import apt_install, ensure_program, ensure_venv, install_wheel, pythons
 from project import ROOT, Trouble, main, output, say
 
 HERE = ROOT / "bench"
 VENV = ROOT / ".venv-bench"
 RESULTS = HERE / "RESULTS.md"
-STAGES = ("in_process", "redis_rows", "process_rows")
+STAGES = (
+    "in_process",
+    "shared_rows",
+    "file_rows",
+    "redis_rows",
+    "memcached_rows",
+    "herd_rows",
+    "process_rows",
+)
 
 
 def prepare() -> Path:
     """The peers and our own package, as its users get it, in an environment of their own."""
     native.require_cargo()
     ensure_program("redis-server", "redis-server")
-    interpreter = ensure_venv(VENV, [HERE / "requirements.txt"])
+    ensure_program("memcached", "memcached")
+    # pylibmc has a ready wheel for 3.11 alone; elsewhere pip compiles it against the C library.
+    python = pythons([(3, 11)]).get((3, 11))
+    if python is None:
+        apt_install("libmemcached-dev")
+    interpreter = ensure_venv(VENV, [HERE / "requirements.txt"], python or sys.executable)
     install_wheel(interpreter, native.wheel())
     return interpreter
 

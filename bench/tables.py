@@ -19,20 +19,31 @@ GROUPS = {
     "full": ("A new key into a full store", "µs", 1e6),
     "fragment": ("Template fragments", "µs", 1e6),
     "redis": ("Redis", "µs", 1e6),
+    "shared": ("All processes of a machine: SharedCache", "µs", 1e6),
+    "files": ("Entries in files: FileSystemCache", "µs", 1e6),
+    "memcached": ("Memcached", "µs", 1e6),
+    "herd": (
+        "A herd: 200 requests at once for a view of one second that nobody has asked for yet, "
+        "gunicorn with four workers",
+        "runs or seconds",
+        1.0,
+    ),
     "import": ("Import", "ms", 1e3),
     "memory": ("Memory", "bytes", 1.0),
+    "disk": ("Files", "bytes", 1.0),
     "stores": ("Rust: stores that answer within the process, 1 KiB", "ns", 1e9),
     "tower": ("Rust: one hit through the tower layer, in process", "ns", 1e9),
 }
 
 HOW = """\
 CPU time of the process; the median of {rounds} shuffled, interleaved rounds, the 10th to 90th
-percentile in brackets. For Redis wall time, with client and server on one core, and four times as many
-rounds: what else the machine does shows there first. The time of the loop
-(5 ns) is in all figures. A ratio is the other's figure divided by Larder's: above 1 Larder is ahead.
+percentile in brackets. For Redis and Memcached wall time, with client and server on one core, and four
+times as many rounds: what else the machine does shows there first. What a store waits for the disk is in
+no figure. The time of the loop (5 ns) is in all figures. A ratio is the other's figure divided by Larder's: above 1 Larder is ahead.
 Hits of views and functions run with default settings in both libraries: entries expire, statistics are
 counted, and a session is opened in every whole request. "Best peer" is the fastest other cache that
 can do the same; one marked with * hands the same object to all callers, who can spoil it for each other.
+The sites have a secret key, so that Larder seals every entry that leaves the process; the others do not.
 The keys of the safe dialect hold the host and the sorted query, which those of Flask-Caching do not
 unless they are asked to (`query_string=True`).
 """

@@ -5,23 +5,31 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from beside import HOUR, Peer, calls, hits, never_missed, wanted
 from cachelib import FileSystemCache
 from rounds import CPU, FC, Contestant, Effort, Mark, Row, measure, report
-from sites import BODY, MAKERS, Site
+from sites import BODY, DROP_IN, MAKERS, Site
 
 CAPACITY = 500
 
 
-def sites_in(folder: Path, label: str, **config: int) -> dict[str, Site]:
+Makers = Mapping[str, Callable[..., Any]]
+
+
+def sites_in(folder: Path, makers: Makers = MAKERS, **config: int) -> dict[str, Site]:
     """Ours and Flask-Caching's on directories of their own."""
     return {
         name: Site(
-            make, CACHE_TYPE="FileSystemCache", CACHE_DIR=str(folder / f"{label} {name}"), **config
+            make,
+            CACHE_TYPE="FileSystemCache",
+            CACHE_DIR=tempfile.mkdtemp(prefix=name, dir=folder),
+            **config,
         )
-        for name, make in MAKERS.items()
+        for name, make in makers.items()
     }
 
 
@@ -39,19 +47,34 @@ def rows_in(sites: dict[str, Site], folder: Path) -> list[Row]:
     named = {
         "`get` of a str of 1 KiB": (beside("get('text')"), Mark(FC, 2.7)),
         "`set` of a str of 1 KiB": (beside("put('text', body)"), Mark(FC, 3)),
-        f"`set` of a new key, store full at {CAPACITY}": (full(folder), Mark(FC, 120)),
+        f"`set` of a new key, store full at {CAPACITY}": (full(folder, MAKERS), Mark(FC, 120)),
         "`@cached` hit": (hits(sites, "f()", "views", "text"), None),
         "memoize hit, 1 argument": (hits(sites, "f(7)", "functions", "one"), None),
     }
     return [Row("files", f"FileSystemCache: {name}", *row) for name, row in named.items()]
 
 
-def full(folder: Path) -> list[Contestant]:
+def drop_in(sites: dict[str, Site], folder: Path) -> list[Row]:
+    """The same with `flask_larder.compat`."""
+
+    def of_both(statement: str) -> list[Contestant]:
+        return [calls(name, site.cache, statement, site) for name, site in sites.items()]
+
+    named = {
+        "`get` of a str of 1 KiB": of_both("get('text')"),
+        "`set` of a str of 1 KiB": of_both("put('text', body)"),
+        f"`set` of a new key, store full at {CAPACITY}": full(folder, DROP_IN),
+        "memoize hit, 1 argument": hits(sites, "f(7)", "functions", "one"),
+    }
+    return [Row("files", f"compat: FileSystemCache: {name}", row) for name, row in named.items()]
+
+
+def full(folder: Path, makers: Makers) -> list[Contestant]:
     """A new key into a directory that is full."""
     # Four times the capacity: what comes round again went long ago.
     keys = [f"key {number}" for number in range(4 * CAPACITY)]
     contestants = []
-    for name, site in sites_in(folder, "full", CACHE_THRESHOLD=CAPACITY).items():
+    for name, site in sites_in(folder, makers, CACHE_THRESHOLD=CAPACITY).items():
         context = site.inside("/text")
         for key in keys[-CAPACITY:]:
             context.run(site.cache.set, key, BODY)
@@ -64,10 +87,10 @@ def main() -> None:
     """Measures in a directory that goes afterwards."""
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as name:
         folder = Path(name)
-        sites = sites_in(folder, "entries")
-        rows = wanted(rows_in(sites, folder), sys.argv[1:])
+        sites, others = sites_in(folder), sites_in(folder, DROP_IN)
+        rows = wanted(rows_in(sites, folder) + drop_in(others, folder), sys.argv[1:])
         measure(rows, Effort.chosen(sys.argv), CPU)
-        never_missed(sites.values())
+        never_missed([*sites.values(), *others.values()])
         report(rows)
 
 

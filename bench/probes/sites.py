@@ -10,6 +10,7 @@ import flask_caching
 from flask import Flask, Response
 
 import flask_larder
+import flask_larder.compat
 
 BODY = "x" * 1024
 PRODUCTS = [f"product {number}" for number in range(20)]
@@ -24,6 +25,8 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "Larder": flask_larder.Cache,
     "Flask-Caching": flask_caching.Cache,
 }
+# The same for the drop-in dialect.
+DROP_IN: dict[str, Callable[..., Any]] = {**MAKERS, "Larder": flask_larder.compat.Cache}
 
 
 class Plain:
