@@ -157,7 +157,9 @@ def unknown_type(name: str, known: list[str]) -> ValueError:
     if name.lower().removesuffix("cache") in _ELSEWHERE:
         cure = _ELSEWHERE[name.lower().removesuffix("cache")]
         return ValueError(f"CACHE_TYPE={name!r} is no store of flask_larder ({cure})")
-    hint = _hint(name, set(known)) or f" (use one of {', '.join(sorted(known))}, or a dotted path)"
+    meant = places.TYPES.get(name.lower())
+    hint = f" (did you mean {meant}?)" if meant else _hint(name, set(known))
+    hint = hint or f" (use one of {', '.join(sorted(known))}, or a dotted path)"
     return ValueError(f"CACHE_TYPE={name!r} is no store{hint}")
 
 

@@ -75,7 +75,7 @@ def directory_url(store: str, directory: object, options: Mapping[str, object]) 
     if not os.path.isabs(path):
         raise ValueError(
             f"CACHE_DIR={path!r} is relative, so that it depends on where a process was started "
-            f"(use {os.path.abspath(path)!r}, if that is meant)"
+            f"(use {os.path.abspath(os.path.expanduser(path))!r}, if that is meant)"
         )
     asked = urlencode({name: value for name, value in options.items() if value is not None})
     return f"{store}://{quote(os.fsencode(path))}{'?' if asked else ''}{asked}"

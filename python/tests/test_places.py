@@ -102,6 +102,11 @@ def test_wrong_urls_are_errors_with_the_cure(url: str, message: str) -> None:
     assert message in text
 
 
+def test_the_scheme_of_a_url_is_no_type_and_says_which_is_meant() -> None:
+    for scheme, name in (("file", "FileSystemCache"), ("memory", "SimpleCache")):
+        assert f"'{scheme}' is no store (did you mean {name}?)" in wrong(CACHE_TYPE=scheme)
+
+
 @pytest.mark.parametrize("store", DIRECTORIES)
 def test_directories_that_cannot_be_used(store: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
@@ -114,6 +119,8 @@ def test_directories_that_cannot_be_used(store: str, tmp_path: Path) -> None:
     relative = wrong(CACHE_TYPE=store, CACHE_DIR="var/cache")
     assert "CACHE_DIR='var/cache' is relative" in relative
     assert str(Path("var/cache").absolute()) in relative
+    at_home = wrong(CACHE_TYPE=store, CACHE_DIR="~/cache")
+    assert str(Path("~/cache").expanduser()) in at_home
     assert str(file) in wrong(CACHE_TYPE=store, CACHE_DIR=str(file))
     assert "(chmod 700 it)" in wrong(CACHE_TYPE=store, CACHE_DIR=str(open_to_all))
     assert file.read_text() == "not a directory"
