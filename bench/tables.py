@@ -7,7 +7,7 @@ from typing import Any
 
 OURS, FC, UNCACHED = "Larder", "Flask-Caching", "uncached"
 # Those with columns of their own; the fastest of all others is the best peer.
-FIXED = (UNCACHED, FC, "axum-response-cache")
+FIXED = (UNCACHED, FC, "diskcache", "axum-response-cache")
 
 # Title, the unit, what a second is in it, and the digits that mean something.
 GROUPS = {
