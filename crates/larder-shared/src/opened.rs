@@ -117,7 +117,12 @@ impl Opened {
             return true;
         }
         self.looked_at.store(now, Ordering::Relaxed);
-        self.is_in_place()
+        let in_place = self.is_in_place();
+        if !in_place {
+            // Who asked may have been a look at what is near by, which opens nothing.
+            self.suspect();
+        }
+        in_place
     }
 
     /// Makes the next look at whether this is current a thorough one.

@@ -3,14 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Instant;
 
 use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Put, Removal};
 use larder_core::{ErrorKind, Result, Store};
 use larder_shared::{Replaced, Shared, SharedBuilder, SharedEvent};
+use larder_testkit::PATIENCE;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::support::{Bench, Board, Worker, builder, folder};
+use crate::support::{Bench, Board, Worker, builder, folder, key};
 
 /// The complaint of a builder.
 #[track_caller]
@@ -214,6 +216,21 @@ fn a_directory_that_is_taken_away_while_it_is_in_use_is_a_failure_of_the_store()
     assert_eq!(bench.get_text("k"), None);
     bench.put_text("k", "new");
     assert_eq!(bench.get_text("k").as_deref(), Some("new"));
+}
+
+#[test]
+fn reads_notice_that_the_directory_was_removed() {
+    let (folder, path) = folder();
+    let bench = Bench::at(&path);
+    bench.put_text("k", "old");
+    assert_eq!(bench.get_text("k").as_deref(), Some("old"));
+    fs::rename(&path, folder.path().join("away")).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while Store::<Plain>::at_hand(&bench.store, &key("k")).is_some() {
+        assert!(Instant::now() < until, "nobody has noticed");
+    }
+    bench.get_text("other");
+    assert!(path.exists());
 }
 
 #[test]
