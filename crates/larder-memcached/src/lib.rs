@@ -50,7 +50,7 @@
 //! # One load for all processes
 //!
 //! A lease is a record with a token, added where none is, renewed while the load runs, and deleted when
-//! it is over; the record of a process that died goes away by itself within ten seconds. Memcached tells
+//! it is over; the record of a process that died goes away by itself within five seconds. Memcached tells
 //! nobody, so those who wait for a lease look for it, 5 to 50 ms apart. Loads of two processes that
 //! overlap all the same, because a follower has waited long enough, are not compared: the one that ends
 //! last stays.

@@ -15,11 +15,12 @@ use crate::Work;
 use follow::{Follower, Followers, Following};
 
 /// How long a record lives that nobody renews: so long do others wait for a holder that died.
-pub const LEASE: Duration = Duration::from_secs(10);
+/// Half of what a policy waits unless told otherwise, so that one of them still follows.
+pub const LEASE: Duration = Duration::from_secs(5);
 /// How long nobody waits for a key whose answers are for one user each.
 pub const ALONE: Duration = Duration::from_secs(60);
 /// How often the holder renews its record while it lives.
-const RENEW: Duration = Duration::from_secs(3);
+const RENEW: Duration = Duration::from_millis(1500);
 /// How long it does so at most.
 const LONGEST: Duration = Duration::from_secs(300);
 /// Rounds of renewals are this far apart at least.

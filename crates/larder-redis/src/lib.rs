@@ -37,7 +37,7 @@
 //! # Leases
 //!
 //! Who leads a load in its process takes a lease before it loads: a record with a random token, which
-//! goes away after ten seconds. As long as the process lives and the load lasts, for five minutes at
+//! goes away after five seconds. As long as the process lives and the load lasts, for five minutes at
 //! most, the record is renewed every three seconds. It ends in the step that stores what was loaded; that
 //! of a load that brings nothing is removed in a round that nobody waits for. Those who follow in other
 //! processes are told on a channel, or look every 5 to 50 ms where they cannot be told. A server that is

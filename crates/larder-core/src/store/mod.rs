@@ -169,7 +169,7 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
     /// once at a time by each cache of a process, so never by two threads of one cache for one key.
     ///
     /// A lease lasts until it is dropped, but at most as long as the process lives, with a server that
-    /// cannot see it die ten seconds longer.
+    /// cannot see it die five seconds longer.
     fn lease(&self, key: &Key) -> impl Future<Output = Result<Lease>> + Send {
         let _ = key;
         async { Ok(Lease::Alone) }

@@ -221,6 +221,9 @@ impl Board {
 
     /// Changes a number in one step; answers what it is now.
     pub(crate) fn change(&self, number: u64, how: impl Fn(u64) -> u64) -> u64 {
+        // The lock of the file is one for all threads that share it.
+        static THREADS: Mutex<()> = Mutex::new(());
+        let _turn = THREADS.lock().unwrap();
         self.0.lock().unwrap();
         let now = how(self.get(number));
         self.0.write_all_at(&now.to_le_bytes(), 8 * number).unwrap();

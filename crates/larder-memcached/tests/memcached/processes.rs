@@ -201,7 +201,7 @@ fn t1_4_one_follows_a_leader_that_is_killed() {
     let leader = board.get("leader");
     workers.retain(|worker| i64::from(worker.0.id()) != leader);
     assert_eq!(workers.len(), 3, "the leader is dead now");
-    // The record of the lease lasts for ten seconds at most, and nobody renews it.
+    // The record of the lease lasts for five seconds at most, and nobody renews it.
     let is_token = |name: &&String| {
         let value = server.value(name);
         value.len() == 24 && value.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -184,7 +184,7 @@ fn a_round_that_nobody_can_do_keeps_no_later_one_from_coming() {
 }
 
 #[test]
-fn a_lease_is_renewed_every_three_seconds_for_five_minutes() {
+fn a_lease_is_renewed_in_time_for_five_minutes() {
     let (leases, server) = leases();
     let held = leases.hold(record("a"), true);
     let start = Instant::now();
@@ -192,9 +192,9 @@ fn a_lease_is_renewed_every_three_seconds_for_five_minutes() {
     assert!(RENEW - Duration::from_secs(1) < rounds[0] && rounds[0] <= RENEW);
     assert_eq!(server.take_asked(), [], "none is due yet");
     let due = |seconds| leases.lock().due(start + Duration::from_secs(seconds));
-    assert_eq!(due(2), []);
-    assert_eq!(due(3), [record("a")]);
-    assert_eq!(due(5), []);
+    assert_eq!(due(1), []);
+    assert_eq!(due(2), [record("a")]);
+    assert_eq!(due(3), []);
     assert_eq!(due(299), [record("a")]);
     assert_eq!(due(LONGEST.as_secs() + 1), []);
     // It has run out: there is nothing to give up.
