@@ -167,3 +167,57 @@ def test_async_generators_are_served_and_not_stored(
     with app.app_context():
         assert asyncio.run(main()) == [[1], [1]]
     assert calls.count == 2
+
+
+def test_t5_1_a_bump_concerns_the_entries_with_that_tag(
+    app: Flask, stored: Cache, calls: Calls
+) -> None:
+    @stored.memoize(60, tags=["a", "b"])
+    async def both() -> int:
+        return calls()
+
+    @stored.memoize(60, tags=["b"])
+    async def one() -> int:
+        return calls()
+
+    async def ask() -> list[int]:
+        return [await both(), await one()]
+
+    async def main() -> None:
+        assert await ask() == [1, 2]
+        stored.invalidate_tags("a")
+        assert await ask() == [3, 2]
+        stored.invalidate_tags("b")
+        assert await ask() == [4, 5]
+
+    with app.app_context():
+        asyncio.run(main())
+
+
+def test_t8_2_a_purge_of_another_cache_fences_a_task(common: dict[str, Any]) -> None:
+    apps = [Flask("one"), Flask("two")]
+    one, two = (Cache(app, config=common) for app in apps)
+    row = ["old"]
+
+    async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        @one.memoize(60, tags=["products"])
+        async def product() -> str:
+            found = row[0]
+            begun.set()
+            await go_on.wait()
+            return found
+
+        with apps[0].app_context():
+            load = asyncio.create_task(product())
+            await begun.wait()
+        row[0] = "new"
+        with apps[1].app_context():
+            two.invalidate_tags("products")
+        go_on.set()
+        assert await load == "old"
+        with apps[0].app_context():
+            assert await product() == "new"
+
+    asyncio.run(main())
