@@ -10,6 +10,7 @@ mod remove;
 #[cfg(test)]
 mod tests;
 mod times;
+mod view;
 mod write;
 mod writing;
 

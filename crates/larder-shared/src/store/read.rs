@@ -9,7 +9,7 @@ use larder_core::{Entry, Fence, Key, Meta, Result, Value};
 use super::Inner;
 use super::near::Sight;
 use super::times::Times;
-use super::writing::View;
+use super::view::View;
 use crate::coherence::Places;
 use crate::event::{Replaced, SharedEvent};
 use crate::layout::{Head, Spot, State};
