@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, after_this_request
+from flask import Flask, Response, after_this_request, has_app_context
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -154,7 +154,7 @@ class View(Decorated):
             if reason is not None:
                 raise Uncached(reason)
         if self.options.as_page and value is not None:
-            value = self.cache._app().make_response(value)
+            value = _response_of(self.cache._app(), value)
         if isinstance(value, WerkzeugResponse):
             page = page_of(value)
             if page is None:
@@ -246,6 +246,15 @@ class View(Decorated):
         if not isinstance(prefix, str):
             return False
         return key == (prefix % request.path if "%s" in prefix else prefix)
+
+
+def _response_of(app: Flask, value: Any) -> Any:
+    # A refresh behind an answer has no context any more by now, and Flask 2.1 looks for the
+    # configuration of its JSON there.
+    if has_app_context():
+        return app.make_response(value)
+    with app.app_context():
+        return app.make_response(value)
 
 
 def _is_application(value: Any) -> bool:
