@@ -92,7 +92,9 @@ def page(app: Flask, cache: Cache, calls: Calls) -> Callable[..., Any]:
             lambda: [1, 2],
             200,
             b"[1,2]\n",
-            marks=pytest.mark.skipif(not hasattr(Flask, "json_provider_class"), reason="not for this Flask"),
+            marks=pytest.mark.skipif(
+                not hasattr(Flask, "json_provider_class"), reason="not for this Flask"
+            ),
         ),
         (lambda: ("text", 203, {"x-a": "b"}), 203, b"text"),
         (lambda: jsonify(1), 200, b"1\n"),
