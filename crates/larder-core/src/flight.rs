@@ -8,6 +8,9 @@
 //! - **private**: the answer is for the leader alone; all followers go on by themselves, at once;
 //! - **abandoned**: the leader vanished (panic, cancellation); one follower becomes the leader.
 //!
+//! A leader may **announce** what there is so far, a page whose body is on its way, before its flight
+//! ends. From then on nobody waits for the flight, and it stays in the table for those who come.
+//!
 //! # Invariants
 //!
 //! - A flight that is in the table has a leader, or a follower that is marked as the next one.
@@ -16,12 +19,13 @@
 //! - Locks are taken in the order table, flight. Wakers are foreign code: they are cloned, called and
 //!   dropped with neither held.
 
+mod began;
 mod chain;
+mod landings;
 #[cfg(all(test, feature = "shuttle"))]
 mod model;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::pin::Pin;
@@ -30,34 +34,35 @@ use std::task::{Context, Poll, Waker};
 use foldhash::quality::RandomState;
 
 use crate::key::Key;
-use crate::shim::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::shim::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::store::Held;
 use crate::tag::Tag;
+use crate::time::Timestamp;
 
 pub use chain::{Chain, InChain, LoadId};
+pub(crate) use landings::Landed;
+use landings::Landings;
 
 /// How a flight ended, for those who followed.
 #[derive(Clone, Debug)]
 pub(crate) enum Landing<T> {
     Shared(T),
     Private,
+    /// It has not ended: this is what there is of it so far, for those who follow and those who come.
+    Announced(T),
 }
 
 /// The flights of one cache. `T` is what a leader shares with its followers.
 pub(crate) struct Flights<T> {
     shards: Box<[Mutex<Table<T>>]>,
-    /// How many flights have landed, by the end of the key: tells a reader that a miss may be out of date.
-    /// Many, so that one key's landings seldom send the readers of another to the store again.
-    landings: Box<[AtomicU64]>,
+    landings: Landings,
     hasher: RandomState,
 }
 
 type Table<T> = HashMap<Key, Arc<Flight<T>>, RandomState>;
 
-/// A model checker looks at one key only, and pays for each lock and counter that there is.
-const MODEL: bool = cfg!(feature = "shuttle");
-const SHARDS: usize = if MODEL { 2 } else { 16 };
-const LANDINGS: usize = if MODEL { 2 } else { 1024 };
+/// A model checker looks at one key only, and pays for each lock that there is.
+const SHARDS: usize = if cfg!(feature = "shuttle") { 2 } else { 16 };
 
 struct Flight<T> {
     /// What the leader said it would store under. A bump of one of them outdates the load.
@@ -73,6 +78,8 @@ struct State<T> {
     held: Option<Held>,
     /// Whether a purge has taken the flight out of the table.
     detached: bool,
+    /// When the load began, where those who follow want to know.
+    began: Timestamp,
     followers: Vec<Follower>,
     next_follower: u64,
 }
@@ -95,7 +102,7 @@ impl<T: Clone> Flights<T> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Table::default())).collect(),
-            landings: (0..LANDINGS).map(|_| AtomicU64::new(0)).collect(),
+            landings: Landings::new(),
             hasher: RandomState::default(),
         })
     }
@@ -104,19 +111,10 @@ impl<T: Clone> Flights<T> {
         lock(&self.shards[self.hasher.hash_one(key) as usize % SHARDS])
     }
 
-    /// Every hit comes by here, so the end of the key has to do for a hash.
-    fn landings(&self, key: &Key) -> &AtomicU64 {
-        let end = key
-            .as_bytes()
-            .last_chunk()
-            .map_or(0, |end| u64::from_le_bytes(*end));
-        let mixed = end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-        &self.landings[mixed as usize % LANDINGS]
-    }
-
-    /// How many flights of this key, and of some others, have landed so far.
-    pub(crate) fn landed(&self, key: &Key) -> u64 {
-        self.landings(key).load(Ordering::Acquire)
+    /// How many flights of this key, and of some others, have landed so far: tells a reader that a miss may
+    /// be out of date.
+    pub(crate) fn landed(&self, key: &Key) -> Landed {
+        self.landings.of(key)
     }
 
     /// Leads the load of `key`, or follows who leads it.
@@ -182,6 +180,18 @@ impl<T: Clone> Flights<T> {
         }
     }
 
+    /// Takes the flight of one key out of the table, as [`detach`](Self::detach) does: what it
+    /// announced was outdated by a purge that it has not seen.
+    pub(crate) fn detach_one(&self, key: &Key) {
+        let flight = self.shard(key).remove(key);
+        let held = flight.and_then(|flight| {
+            let mut state = flight.lock();
+            state.detached = true;
+            state.held.take()
+        });
+        drop(held);
+    }
+
     /// Takes a flight out of the table, if it is what the table has.
     fn remove(&self, key: &Key, flight: &Arc<Flight<T>>) {
         remove(&mut self.shard(key), key, flight);
@@ -209,6 +219,7 @@ impl<T> Flight<T> {
             landing: None,
             held: None,
             detached: false,
+            began: Timestamp::EPOCH,
             followers: Vec::new(),
             next_follower: 0,
         };
@@ -268,12 +279,29 @@ impl<T: Clone> Lead<T> {
         }
     }
 
+    /// Hands what there is so far to those who follow, and to those who come until the flight ends.
+    pub(crate) fn announce(&self, so_far: T) {
+        let followers = {
+            let mut state = self.flight.lock();
+            state.landing = Some(Landing::Announced(so_far));
+            std::mem::take(&mut state.followers)
+        };
+        followers
+            .into_iter()
+            .for_each(|follower| follower.waker.wake());
+    }
+
+    /// What the flight brought is stored under another variant: whoever reads now and leads behind it has
+    /// to know.
+    pub(crate) fn went_elsewhere(&self) {
+        self.flights.landings.note_elsewhere(&self.key);
+    }
+
     /// Ends the flight.
     pub(crate) fn land(mut self, landing: Landing<T>) {
         self.settled = true;
         // After what the flight brought was stored, and before anyone can lead the next one.
-        let landings = self.flights.landings(&self.key);
-        landings.fetch_add(1, Ordering::Release);
+        self.flights.landings.note(&self.key);
         self.flights.remove(&self.key, &self.flight);
         let (followers, held) = {
             let mut state = self.flight.lock();
@@ -460,11 +488,5 @@ impl<T: Clone> Drop for Follow<T> {
         if left.is_some_and(|follower| follower.promoted) {
             pass_on(&self.flights, &self.key, &self.flight);
         }
-    }
-}
-
-impl<T> fmt::Debug for Flights<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").finish_non_exhaustive()
     }
 }

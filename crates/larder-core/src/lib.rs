@@ -14,6 +14,7 @@
 //! | 5 | [`cache`] | what to do now |
 //! | | [`drive`](mod@drive) | runs all of it on one thread |
 //! | | [`fork`] | what a fork must not cut in two |
+//! | | [`spent`] | one limit for all that an operation asks of servers |
 
 pub mod cache;
 pub mod codec;
@@ -25,14 +26,15 @@ pub mod fork;
 pub mod key;
 pub mod policy;
 mod shim;
+pub mod spent;
 pub mod store;
 pub mod tag;
 pub mod time;
 pub mod value;
 
 pub use cache::{
-    Cache, CacheBuilder, Event, Failure, Hit, Lookup, Observer, Permit, Reason, Served, Settled,
-    Stored,
+    Cache, CacheBuilder, Event, Failure, Handed, Hit, Lookup, Observer, Patience, Permit,
+    PurgeOnCommit, Reason, Served, Settled, Stored, TimedOut, UnderBase, Waited,
 };
 pub use drive::{Park, ThreadPark, drive};
 pub use entry::{Entry, Fence, Freshness, Meta};

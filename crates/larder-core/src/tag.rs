@@ -70,9 +70,10 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// The tags of a policy or an entry: shared, so that storing a value copies none of them.
+/// The tags of a policy or an entry: shared, so that storing a value copies none of them, and one
+/// word, because each entry has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tags(Option<Arc<[Tag]>>);
+pub struct Tags(Option<Arc<Box<[Tag]>>>);
 
 impl Tags {
     /// The tags and one more; a tag that is there already is not added again.
@@ -89,13 +90,13 @@ impl std::ops::Deref for Tags {
     type Target = [Tag];
 
     fn deref(&self) -> &[Tag] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or(&[], |tags| tags)
     }
 }
 
 impl FromIterator<Tag> for Tags {
     fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Self {
         let tags: Vec<Tag> = tags.into_iter().collect();
-        Self((!tags.is_empty()).then(|| tags.into()))
+        Self((!tags.is_empty()).then(|| Arc::new(tags.into_boxed_slice())))
     }
 }

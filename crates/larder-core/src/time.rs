@@ -13,7 +13,7 @@ use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::fork;
 
@@ -297,14 +297,15 @@ impl Bell {
 
     /// The timer thread: sleeps until the next alarm, wakes what is due, and again.
     fn ring(&self, anchor: i64) {
-        // The clock that callers read lags behind this one by up to its resolution. Nobody is woken
-        // before that clock, too, has reached the time of the alarm.
-        let lag = millis(clock_getres(ClockId::MonotonicCoarse)) + 1;
         let mut idle_since = Instant::now();
         loop {
             let guard = fork::inside();
-            let now = read(ClockId::Boottime) + anchor - lag;
-            let now = Timestamp(now.max(0).unsigned_abs());
+            // The clock that callers read lags behind, by its resolution and on a busy machine by more. Nobody
+            // is woken before that clock, too, has reached the time of the alarm: hence the order of reading,
+            // and a millisecond for what is rounded.
+            let (now, coarse) = (read(ClockId::Boottime), read(ClockId::MonotonicCoarse));
+            let lag = read(ClockId::Monotonic) - coarse + 1;
+            let now = Timestamp((now + anchor - lag).max(0).unsigned_abs());
             let mut ringing = self.lock();
             let due = ringing.alarms.due(now);
             let next = ringing.alarms.next_at();

@@ -7,9 +7,32 @@ use std::sync::Arc;
 /// The engine never looks into a value. It clones it for every reader, so a clone must be cheap
 /// (wrap what is not in an [`Arc`]), and it asks for its weight, to keep a store within its bounds.
 pub trait Value: Clone + Send + Sync + 'static {
+    /// Whether values of this type may have a [head](Self::head).
+    const HEADS: bool = false;
+
+    /// The letters of all [forms](Self::forms) that values of this type may have; none is `h`, which is
+    /// that of a head.
+    const FORMS: &'static [u8] = &[];
+
     /// The bytes that this value takes, roughly, what it points to included.
     fn weight(&self) -> usize {
         size_of::<Self>()
+    }
+
+    /// The value without its bulk, for readers who need no more: a page without its body. Where
+    /// entries do not lie in this process as values, it is stored beside the value, so that
+    /// [`Cache::head`](crate::Cache::head) need not read all of it.
+    fn head(&self) -> Option<Self> {
+        None
+    }
+
+    /// The forms that this value has besides, each with its letter: a page in content codings. Where
+    /// entries lie in this process they are where the value has them; elsewhere each is stored beside
+    /// the value, so that [`Cache::form`](crate::Cache::form) reads nothing else. `None` in the place of a
+    /// form says that there is none, so that one of an earlier value is over; what is not named at all is
+    /// left alone.
+    fn forms(&self) -> Vec<(u8, Option<Self>)> {
+        Vec::new()
     }
 
     /// The value as a counter, if it is an integer.

@@ -15,6 +15,15 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// [`lookup`](Self::lookup) without what only a miss needs, for faces whose hits have to cost next
     /// to nothing. `None` says nothing: look up then.
     pub fn hit_at_once(&self, key: &Key) -> Option<Hit<V>> {
+        let hit = self.fresh_at_once(key)?;
+        self.observe(&Event::Hit(key));
+        Some(hit)
+    }
+
+    /// As [`hit_at_once`](Self::hit_at_once), and tells nobody of a hit: see
+    /// [`was_served`](Self::was_served).
+    #[inline]
+    pub fn fresh_at_once(&self, key: &Key) -> Option<Hit<V>> {
         let store = &self.0.store;
         let entry = if store.keeps_at_hand() {
             self.at_hand(key)?
@@ -30,10 +39,9 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             reading.entry?
         };
         let at = self.0.clock.now();
-        if entry.meta.freshness(at) != Freshness::Fresh {
+        if entry.freshness(at) != Freshness::Fresh {
             return None;
         }
-        self.observe(&Event::Hit(key));
         let served = Served::Fresh;
         Some(Hit { entry, served, at })
     }

@@ -50,6 +50,14 @@ pub enum Reason {
     Uncodable(Cow<'static, str>),
     /// A load that started later was stored already.
     Superseded,
+    /// The origin read something that the key does not hold: `header:authorization`.
+    UnkeyedInput(Cow<'static, str>),
+    /// The request asks for a part of the answer, or the answer is one.
+    Range,
+    /// The answer sends the user to a login page.
+    Login,
+    /// The request says so, and is obeyed.
+    Request,
 }
 
 impl Reason {
@@ -76,6 +84,10 @@ impl Reason {
             Self::Unkeyable(_) => "unkeyable",
             Self::Uncodable(_) => "uncodable",
             Self::Superseded => "superseded",
+            Self::UnkeyedInput(_) => "unkeyed-input",
+            Self::Range => "range",
+            Self::Login => "login",
+            Self::Request => "request",
         }
     }
 
@@ -90,6 +102,8 @@ impl Reason {
                 | Self::Store(_)
                 | Self::Superseded
                 | Self::Recursive
+                | Self::Range
+                | Self::Request
         )
     }
 }
@@ -100,7 +114,8 @@ impl fmt::Display for Reason {
             Self::Store(detail)
             | Self::Vary(detail)
             | Self::Unkeyable(detail)
-            | Self::Uncodable(detail) => write!(f, "{}: {detail}", self.name()),
+            | Self::Uncodable(detail)
+            | Self::UnkeyedInput(detail) => write!(f, "{}: {detail}", self.name()),
             Self::Status(status) => write!(f, "status: {status}"),
             _ => f.write_str(self.name()),
         }
@@ -123,6 +138,8 @@ pub enum Event<'a> {
     GaveUp(&'a Key),
     /// An entry was stored.
     Stored(&'a Key),
+    /// A variant was dropped, because its base key has too many: the one that was stored first.
+    VariantEvicted(&'a Key),
     /// A load ended after a purge of its key or of one of its tags; what it brought is not valid.
     Fenced(&'a Key),
     /// A value was not stored.
@@ -136,6 +153,17 @@ pub enum Event<'a> {
         /// What the load failed with.
         error: &'a (dyn std::error::Error + Send + Sync),
     },
+    /// A load failed that nobody waits for any more, because it took longer than its timeout.
+    LateLoadFailed {
+        /// The key that was being loaded.
+        key: &'a Key,
+        /// What the load failed with.
+        error: &'a (dyn std::error::Error + Send + Sync),
+    },
+    /// A caller was served something stale, because the load takes longer than the soft timeout.
+    SoftTimeout(&'a Key),
+    /// A load takes longer than the hard timeout of a caller.
+    HardTimeout(&'a Key),
     /// Keys, tags or everything were purged.
     Purged,
     /// A purge failed with the store; it is carried out before anything is read from there again.

@@ -1,78 +1,31 @@
 //! The one question: serve, wait, load, or leave it alone?
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use super::{Cache, Event, Permit, Reason};
+use super::late::Until;
+use super::{Cache, Event, Hit, Permit, Reason, Served};
 use crate::entry::{Entry, Fence, Freshness};
 use crate::error::Error;
-use crate::flight::{Chain, Follow, Followed, Join, Landing, Lead};
+use crate::flight::{Chain, Follow, Followed, Join, Landed, Landing, Lead};
 use crate::key::Key;
 use crate::policy::Policy;
-use crate::store::{Reading, Store};
-use crate::time::{Clock, Timestamp};
+use crate::spent::Spent;
+use crate::store::{Expected, Reading, Store};
+use crate::time::Timestamp;
 use crate::value::Value;
 
 /// What a load failed with, shared by everyone who waited for it.
 pub type Failure = Arc<dyn std::error::Error + Send + Sync>;
-
-/// In what state a hit was served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// Fresh, from the store.
-    Fresh,
-    /// Fresh, from the load of somebody else that this caller waited for.
-    Collapsed,
-    /// Stale, while a refresh is under way or about to start.
-    Stale,
-    /// Stale, because the last load failed.
-    StaleError,
-}
-
-/// An entry to serve.
-#[derive(Clone, Debug)]
-pub struct Hit<V> {
-    /// The entry.
-    pub entry: Arc<Entry<V>>,
-    /// In what state it is served.
-    pub served: Served,
-    /// When it was looked up.
-    pub at: Timestamp,
-}
-
-impl<V> Hit<V> {
-    /// The value.
-    pub fn value(&self) -> &V {
-        &self.entry.value
-    }
-
-    /// How long ago the value was stored.
-    pub fn age(&self) -> Duration {
-        self.entry.meta.age(self.at)
-    }
-
-    /// How many seconds the value stays fresh, negative once it is stale, as `Cache-Status` has it
-    /// (RFC 9211 section 2.3). `None` for a value that never expires.
-    pub fn seconds_left(&self) -> Option<i64> {
-        let until = self.entry.meta.fresh_until;
-        if until == Timestamp::NEVER {
-            return None;
-        }
-        let left = i128::from(until.as_millis()) - i128::from(self.at.as_millis());
-        i64::try_from(left.div_euclid(1000)).ok()
-    }
-}
 
 /// The answer to a lookup: what to do now.
 #[derive(Debug)]
 pub enum Lookup<V: Value, S: Store<V>> {
     /// Serve it.
     Hit(Hit<V>),
-    /// Serve it now, and use the permit behind the answer.
+    /// Serve it now, and use the permit behind the answer; or, where the [permit is
+    /// limited](Permit::is_limited), see first whether the load ends soon.
     Stale(Hit<V>, Permit<V, S>),
     /// Load, then settle the permit.
     Miss(Permit<V, S>),
@@ -80,6 +33,10 @@ pub enum Lookup<V: Value, S: Store<V>> {
     Failed(Failure),
     /// Go to the origin, and do not come back with a result.
     Pass(Reason),
+    /// The load that this caller waited for was stored under another variant
+    /// ([`Permit::store_under`]): make the key anew, and look that up. Never the answer where nobody
+    /// stores so.
+    Again,
 }
 
 /// What a leader shares with its followers.
@@ -87,12 +44,15 @@ pub enum Lookup<V: Value, S: Store<V>> {
 pub(super) enum Shared<V> {
     Value(Arc<Entry<V>>, Served),
     Failed(Failure),
+    /// The value is under another variant, which may not be that of the followers.
+    Elsewhere,
 }
 
 impl<V: Value, S: Store<V>> Cache<V, S> {
     /// What to do about `key` now.
     ///
-    /// Followers wait in here, for as long as [`Policy::wait`] says. Cancelling the lookup affects
+    /// Followers wait in here, for as long as [`Policy::wait`] and the timeouts of loads say; one whose
+    /// hard timeout passes has [failed](Lookup::Failed) by [`TimedOut`](super::TimedOut). Cancelling the lookup affects
     /// nobody else.
     pub async fn lookup(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
         self.lookup_in(key, policy, Chain::current).await
@@ -106,12 +66,30 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         policy: &Policy,
         chain: impl FnOnce() -> Chain + Send,
     ) -> Lookup<V, S> {
+        if self.asks_servers() {
+            let spent = Spent::default();
+            return spent.during(self.look_up(key, policy, chain)).await;
+        }
+        self.look_up(key, policy, chain).await
+    }
+
+    async fn look_up(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        chain: impl FnOnce() -> Chain + Send,
+    ) -> Lookup<V, S> {
         let landed = self.0.flights.landed(key);
         // In a box, and written out here: a hit is to carry about nothing that it does not need.
         if !self.0.owed.is_empty()
             && let Err(error) = Box::pin(self.ready()).await
         {
             return Lookup::Pass(self.store_failed(&error));
+        }
+        if self.0.store.expects(key, &policy.tags) == Expected::Miss
+            && let Some(lead) = self.lead_early(key, policy)
+        {
+            return Box::pin(self.look_to_load(key, policy, lead)).await;
         }
         let mut reading = match self.0.store.get(key, &policy.tags).await {
             Ok(reading) => reading,
@@ -134,6 +112,11 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// As [`lookup`](Self::lookup), but never answers from the store: for callers who know that what
     /// is stored is out of date. The permit still falls back on it if the load fails.
     pub async fn refresh(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
+        let spent = Spent::default();
+        spent.during(self.refresh_at_once(key, policy)).await
+    }
+
+    async fn refresh_at_once(&self, key: &Key, policy: &Policy) -> Lookup<V, S> {
         match self.read(key, policy).await {
             Err(error) => Lookup::Pass(self.store_failed(&error)),
             Ok(reading) => {
@@ -167,17 +150,17 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     }
 
     /// What the stored entry is good for. One to be served leaves the reading.
-    fn judge(&self, reading: &mut Reading<V>) -> Judged<V> {
+    pub(super) fn judge(&self, reading: &mut Reading<V>) -> Judged<V> {
         let Some(entry) = &reading.entry else {
             return Judged::Load;
         };
         let at = self.0.clock.now();
         let hit = |entry, served| Hit { entry, served, at };
-        let served = match entry.meta.freshness(at) {
+        let served = match entry.freshness(at) {
             Freshness::Fresh => Served::Fresh,
             Freshness::Throttled => Served::StaleError,
             Freshness::Stale => return Judged::Refresh(hit(Arc::clone(entry), Served::Stale)),
-            Freshness::Spare | Freshness::Expired => return Judged::Load,
+            Freshness::Spare | Freshness::Lapsed | Freshness::Expired => return Judged::Load,
         };
         let entry = reading.entry.take();
         entry.map_or(Judged::Load, |entry| Judged::Serve(hit(entry, served)))
@@ -187,7 +170,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         self.observe(&match hit.served {
             Served::Fresh => Event::Hit(key),
             Served::Collapsed => Event::Collapsed(key),
-            Served::Stale | Served::StaleError => Event::StaleHit(key),
+            _ => Event::StaleHit(key),
         });
         Lookup::Hit(hit)
     }
@@ -200,32 +183,59 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         mut found: Found<V>,
         chain: Chain,
     ) -> Lookup<V, S> {
-        let deadline = self.0.clock.now().plus(policy.wait);
+        let until = Until::of(policy, self.0.clock.now());
+        let mut outdated = false;
         loop {
             let wait = match self.enter(key, policy, found.judged, &chain) {
                 Entered::Serve(hit) => return self.serve(key, hit),
-                Entered::Alone => return self.alone(key, policy, found.reading),
+                Entered::Alone => return self.alone(key, policy, found.reading).asked(until),
                 Entered::Own => return Lookup::Pass(Reason::Recursive),
                 Entered::Lead(lead) => {
                     // 1. This caller read the store and missed. 2. Another leader stored and landed.
                     // 3. This caller found no flight and leads. What it wants may be in the store now.
-                    let up_to_date = self.0.flights.landed(key) == found.landed;
-                    let known = up_to_date.then_some(found.reading);
-                    return self.take_lead(key, policy, known, (lead, deadline)).await;
+                    let landed = self.0.flights.landed(key);
+                    if landed.went_elsewhere_since(found.landed) {
+                        // Those who follow by now made their keys as early.
+                        lead.land(Landing::Shared(Shared::Elsewhere));
+                        return Lookup::Again;
+                    }
+                    let known = (landed == found.landed).then_some(found.reading);
+                    return self.take_lead(key, policy, known, (lead, until)).await;
                 }
-                Entered::Follow(follow) => self.wait(follow, deadline).await,
+                Entered::Follow(follow) => self.wait(follow, until.first()).await,
+                Entered::FollowShortly(follow, hit, soon) => {
+                    match self.wait(follow, soon.min(until.first())).await {
+                        None => return self.serve_late(key, hit, Served::SoftTimeout),
+                        wait => wait,
+                    }
+                }
             };
             match self.landed(key, &found.reading.fence, wait) {
                 Waited::Answer(lookup) => return lookup,
-                Waited::Alone => return self.alone(key, policy, found.reading),
+                Waited::Alone => return self.alone(key, policy, found.reading).asked(until),
                 Waited::Lead(lead) => {
-                    return self.take_lead(key, policy, None, (lead, deadline)).await;
+                    return self.take_lead(key, policy, None, (lead, until)).await;
                 }
                 Waited::Look => match self.look(key, policy).await {
                     Ok(look) => found = look.after_wait(),
                     Err(reason) => return Lookup::Pass(reason),
                 },
-                Waited::GaveUp => return self.look_and_load(key, policy).await,
+                Waited::GaveUp if until.is_over(self.0.clock.now()) => {
+                    return self.out_of_time(key, policy, found.reading);
+                }
+                Waited::GaveUp => return self.look_and_load(key, policy).await.asked(until),
+                Waited::Outdated => {
+                    // 1. This caller read the store. 2. A purge. 3. The leader read it, and announced.
+                    // Only a caller who has read it since knows that the leader is the older one.
+                    if outdated {
+                        self.0.flights.detach_one(key);
+                    }
+                    outdated = true;
+                    match self.look(key, policy).await {
+                        Ok(look) => found = look.after_wait(),
+                        Err(reason) => return Lookup::Pass(reason),
+                    }
+                }
             }
         }
     }
@@ -237,7 +247,10 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             Judged::Refresh(hit) => match self.0.flights.try_lead(key, &policy.tags) {
                 Some(lead) => Entered::Lead(lead),
                 // Somebody refreshes it already.
-                None => Entered::Serve(hit),
+                None => match policy.soft_timeout {
+                    None => Entered::Serve(hit),
+                    Some(patience) => self.follow_shortly(key, policy, (hit, patience), chain),
+                },
             },
             Judged::Load if self.0.solo.has(key, self.0.clock.now()) => Entered::Alone,
             Judged::Load => match self.0.flights.join(key, &policy.tags, chain) {
@@ -248,22 +261,45 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         }
     }
 
+    /// Waits for a refresh for as long as whoever leads it does, and not at all where that is over.
+    fn follow_shortly(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        (hit, patience): (Hit<V>, Duration),
+        chain: &Chain,
+    ) -> Entered<V> {
+        match self.0.flights.join(key, &policy.tags, chain) {
+            Join::Lead(lead) => Entered::Lead(lead),
+            Join::Own => Entered::Serve(hit),
+            Join::Follow(follow) => {
+                let until = follow.began().plus(patience);
+                if self.0.clock.now() < until {
+                    return Entered::FollowShortly(follow, hit, until);
+                }
+                let served = Served::SoftTimeout;
+                Entered::Serve(Hit { served, ..hit })
+            }
+        }
+    }
+
     /// Loads for all who ask in this process; and for those of other processes, where the store is
     /// shared with them. `known` is what the store has, unless that may have changed.
-    async fn take_lead(
+    pub(super) async fn take_lead(
         &self,
         key: &Key,
         policy: &Policy,
         known: Option<Reading<V>>,
-        (lead, deadline): (Lead<Shared<V>>, Timestamp),
+        (lead, until): (Lead<Shared<V>>, Until),
     ) -> Lookup<V, S> {
         if self.0.store.leases() {
-            return Box::pin(self.lead_for_all(key, policy, known, (lead, deadline))).await;
+            return Box::pin(self.lead_for_all(key, policy, known, (lead, until))).await;
         }
-        match known {
+        let lookup = match known {
             Some(reading) => self.lead(key, policy, reading, lead),
             None => self.look_and_lead(key, policy, lead).await,
-        }
+        };
+        lookup.asked(until)
     }
 
     /// Looks again before loading. The lead is kept meanwhile: nobody else can land the same key.
@@ -319,7 +355,12 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         let permit = self.permit(key, policy, reading, Some(lead));
         match stale {
             Some(hit) => {
-                self.observe(&Event::StaleHit(key));
+                let permit = permit.with_stale(policy);
+                // Whether it is served is known later where the refresh gets some time first.
+                self.observe(&match permit.is_limited() {
+                    true => Event::Miss(key),
+                    false => Event::StaleHit(key),
+                });
                 Lookup::Stale(hit, permit)
             }
             None => {
@@ -333,7 +374,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     pub(super) fn stale(&self, reading: &Reading<V>) -> Option<Hit<V>> {
         let at = self.0.clock.now();
         let entry = reading.entry.clone()?;
-        let is_stale = entry.meta.freshness(at) == Freshness::Stale;
+        let is_stale = entry.freshness(at) == Freshness::Stale;
         let served = Served::Stale;
         is_stale.then_some(Hit { entry, served, at })
     }
@@ -352,47 +393,33 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         lead: Option<Lead<Shared<V>>>,
     ) -> Permit<V, S> {
         let now = self.0.clock.now();
-        let spare = reading
+        let previous = reading
             .entry
-            .filter(|entry| entry.meta.freshness(now) != Freshness::Expired);
+            .filter(|entry| entry.freshness(now) != Freshness::Expired);
         Permit::new(self.clone(), key.clone(), reading.fence, lead)
-            .with_spare(spare, policy.throttle)
-    }
-
-    /// Waits for the end of a flight, or of another process' load; `None` when the deadline comes
-    /// first.
-    pub(super) async fn wait<F: Future>(&self, end: F, deadline: Timestamp) -> Option<F::Output> {
-        let clock = &self.0.clock;
-        let mut end = pin!(end);
-        let mut alarm = Alarm { clock, id: None };
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = end.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            if clock.now() >= deadline {
-                return Poll::Ready(None);
-            }
-            alarm.set(deadline, cx.waker());
-            Poll::Pending
-        })
-        .await
+            .after(previous, policy.throttle)
+            .limited(policy)
     }
 
     /// What the end of a wait means for the caller, who had read the store under `fence`.
     fn landed(&self, key: &Key, fence: &Fence, wait: Option<Followed<Shared<V>>>) -> Waited<V, S> {
-        match wait {
-            None => Waited::GaveUp,
-            Some(Followed::Promoted(lead)) => Waited::Lead(lead),
-            Some(Followed::Landed(Landing::Private)) => Waited::Alone,
-            Some(Followed::Landed(Landing::Shared(Shared::Failed(failure)))) => {
-                Waited::Answer(Lookup::Failed(failure))
-            }
+        let (shared, has_ended) = match wait {
+            None => return Waited::GaveUp,
+            Some(Followed::Promoted(lead)) => return Waited::Lead(lead),
+            Some(Followed::Landed(Landing::Private)) => return Waited::Alone,
+            Some(Followed::Landed(Landing::Shared(shared))) => (shared, true),
+            Some(Followed::Landed(Landing::Announced(shared))) => (shared, false),
+        };
+        match shared {
+            Shared::Failed(failure) => Waited::Answer(Lookup::Failed(failure)),
+            Shared::Elsewhere => Waited::Answer(Lookup::Again),
             // It is an answer only for those who saw the same purges as the leader: one that came in
             // between may have made it invalid, even after it was stored.
-            Some(Followed::Landed(Landing::Shared(Shared::Value(entry, served)))) => {
-                if !entry.fence.same_purges(fence) {
-                    return Waited::Look;
-                }
+            Shared::Value(entry, _) if !entry.fence().same_purges(fence) => match has_ended {
+                true => Waited::Look,
+                false => Waited::Outdated,
+            },
+            Shared::Value(entry, served) => {
                 let at = self.0.clock.now();
                 Waited::Answer(self.serve(key, Hit { entry, served, at }))
             }
@@ -404,16 +431,14 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
 pub(super) struct Found<V> {
     pub(super) reading: Reading<V>,
     pub(super) judged: Judged<V>,
-    landed: u64,
+    landed: Landed,
 }
 
 impl<V> Found<V> {
     /// The same for a caller who has waited for somebody else's load: what is fresh is its result.
     pub(super) fn after_wait(mut self) -> Self {
-        if let Judged::Serve(hit) = &mut self.judged
-            && hit.served == Served::Fresh
-        {
-            hit.served = Served::Collapsed;
+        if let Judged::Serve(hit) = &mut self.judged {
+            hit.served = hit.served.to_others();
         }
         self
     }
@@ -431,6 +456,8 @@ enum Entered<V: Value> {
     Serve(Hit<V>),
     Lead(Lead<Shared<V>>),
     Follow(Follow<Shared<V>>),
+    /// Until then; from then on the stale value is the answer.
+    FollowShortly(Follow<Shared<V>>, Hit<V>, Timestamp),
     Alone,
     Own,
 }
@@ -441,34 +468,10 @@ enum Waited<V: Value, S: Store<V>> {
     Lead(Lead<Shared<V>>),
     /// Look into the store again.
     Look,
+    /// As `Look`, where the flight has not ended.
+    Outdated,
     Alone,
     GaveUp,
-}
-
-/// An alarm that goes away with the wait.
-struct Alarm<'a> {
-    clock: &'a Arc<dyn Clock>,
-    id: Option<u64>,
-}
-
-impl Alarm<'_> {
-    /// Sets the alarm anew, so that there is never more than one for a caller who waits.
-    fn set(&mut self, at: Timestamp, waker: &std::task::Waker) {
-        self.clear();
-        self.id = Some(self.clock.wake_at(at, waker.clone()));
-    }
-
-    fn clear(&mut self) {
-        if let Some(alarm) = self.id.take() {
-            self.clock.cancel(alarm);
-        }
-    }
-}
-
-impl Drop for Alarm<'_> {
-    fn drop(&mut self) {
-        self.clear();
-    }
 }
 
 impl<V> fmt::Debug for Shared<V> {
@@ -476,6 +479,7 @@ impl<V> fmt::Debug for Shared<V> {
         f.write_str(match self {
             Self::Value(..) => "Value",
             Self::Failed(_) => "Failed",
+            Self::Elsewhere => "Elsewhere",
         })
     }
 }

@@ -4,33 +4,48 @@
 //! may get in answer. Freshness, waiting, purges and failures are decided here, for every face alike.
 
 mod at_once;
+mod builder;
+mod commit;
 mod event;
+mod forms;
+mod heads;
+mod hit;
+mod late;
 mod leased;
 mod lookup;
+mod many;
 mod overtaken;
-mod owed;
 mod permit;
 mod solo;
+mod under_way;
+mod variants;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::overtaken::Overtaken;
-use self::owed::Owed;
 use self::solo::Solo;
+use self::under_way::UnderWay;
+use self::variants::Variants;
 use crate::entry::{Entry, Fence, Freshness};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::flight::{Flights, LoadId};
 use crate::key::Key;
 use crate::policy::Policy;
-use crate::store::{AnyStore, Mode, Put, Removal, Store};
+use crate::store::{AnyStore, Mode, Owed, Put, Removal, Store, is_outage};
 use crate::tag::Tag;
-use crate::time::{Clock, SystemClock};
+use crate::time::Clock;
 use crate::value::Value;
 
+pub use builder::CacheBuilder;
+pub use commit::PurgeOnCommit;
 pub use event::{Event, Observer, Reason};
-pub use lookup::{Failure, Hit, Lookup, Served};
+pub use hit::{Hit, Served};
+pub use late::{Handed, Patience, TimedOut, Waited};
+pub use lookup::{Failure, Lookup};
+pub use many::UnderBase;
 pub use permit::{Permit, Settled, Stored};
 
 /// Answers kept ready: a store, a clock and the loads under way. Cheap to clone; all clones are one.
@@ -59,56 +74,10 @@ pub(crate) struct Inner<V: Value, S: Store<V>> {
     solo: Solo,
     overtaken: Overtaken,
     owed: Owed,
+    variants: Variants,
+    under_way: UnderWay,
     observer: Option<Arc<dyn Observer>>,
     max_value: usize,
-}
-
-/// Builds a [`Cache`].
-pub struct CacheBuilder<S> {
-    store: S,
-    clock: Option<Arc<dyn Clock>>,
-    observer: Option<Arc<dyn Observer>>,
-    max_value: usize,
-}
-
-impl<S> CacheBuilder<S> {
-    /// The clock of the cache. Default: the clock of the machine.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Who is told what happens. Default: nobody.
-    #[must_use]
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Arc::new(observer));
-        self
-    }
-
-    /// Values that weigh more are served, not stored. In bytes; default: 8 MiB.
-    #[must_use]
-    pub fn max_value(mut self, bytes: usize) -> Self {
-        self.max_value = bytes;
-        self
-    }
-
-    /// Builds the cache.
-    pub fn build<V: Value>(self) -> Cache<V, S>
-    where
-        S: Store<V>,
-    {
-        Cache(Arc::new(Inner {
-            store: self.store,
-            clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
-            flights: Flights::new(),
-            solo: Solo::default(),
-            overtaken: Overtaken::default(),
-            owed: Owed::default(),
-            observer: self.observer,
-            max_value: self.max_value,
-        }))
-    }
 }
 
 impl<V: Value> Cache<V> {
@@ -121,12 +90,7 @@ impl<V: Value> Cache<V> {
 impl Cache<()> {
     /// A builder of a cache over `store`.
     pub fn builder<S>(store: S) -> CacheBuilder<S> {
-        CacheBuilder {
-            store,
-            clock: None,
-            observer: None,
-            max_value: 8 << 20,
-        }
+        CacheBuilder::new(store)
     }
 }
 
@@ -141,10 +105,21 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         &self.0.clock
     }
 
+    /// Whether an operation may wait for somebody outside this process.
+    pub(crate) fn asks_servers(&self) -> bool {
+        self.0.store.may_wait() || self.0.store.may_block()
+    }
+
     pub(crate) fn observe(&self, event: &Event<'_>) {
         if let Some(observer) = &self.0.observer {
             observer.observe(event);
         }
+    }
+
+    /// Tells the observer that a face left the cache alone for `key`: for reasons that are known before
+    /// there could be a [`Permit`], such as a value that no key can be made of.
+    pub fn refuse(&self, key: &Key, reason: &Reason) {
+        self.observe(&Event::Refused(key, reason));
     }
 
     /// The store, once it has had every purge of this process: nothing is read or written before.
@@ -198,15 +173,37 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// When the store fails.
     pub async fn variants(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
-        let mut found = self.ready().await?.variants(base).await?;
+        let mut found = self.entries(base).await?;
         let now = self.0.clock.now();
-        found.retain(|(_, entry)| entry.meta.freshness(now) == Freshness::Fresh);
+        found.retain(|(_, entry)| entry.freshness(now) == Freshness::Fresh);
+        Ok(found)
+    }
+
+    /// All valid entries under a base key, with their keys, whatever they are still good for: for
+    /// people who look at the cache. What has expired is there only as long as the store has not
+    /// dropped it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn entries(&self, base: &Key) -> Result<Vec<(Key, Arc<Entry<V>>)>> {
+        let mut found = self.ready().await?.variants(base).await?;
+        found.retain(|(key, _)| !key.is_form());
         Ok(found)
     }
 
     fn fresh(&self, entry: Option<Arc<Entry<V>>>) -> Option<Arc<Entry<V>>> {
         let now = self.0.clock.now();
-        entry.filter(|entry| entry.meta.freshness(now) == Freshness::Fresh)
+        entry.filter(|entry| entry.freshness(now) == Freshness::Fresh)
+    }
+
+    /// The number of a load or a write that starts now. What stays in this process needs no clock for it.
+    pub(super) fn next_load(&self) -> LoadId {
+        if self.0.store.holds_values() {
+            LoadId::next_here()
+        } else {
+            LoadId::next()
+        }
     }
 
     /// Stores a value, whatever is there.
@@ -229,7 +226,8 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
 
     async fn write(&self, key: &Key, value: V, policy: &Policy, mode: Mode) -> Result<Stored> {
         let now = self.0.clock.now();
-        let Some(meta) = policy.stamp_with(now, Duration::ZERO, solo::share(key, now)) else {
+        let Some(meta) = policy.stamp_with(now, Duration::ZERO, solo::share(key, policy, now))
+        else {
             // What is not to be kept leaves nothing older behind either.
             if mode == Mode::Replace {
                 self.remove(key).await?;
@@ -242,9 +240,20 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             }
             return Ok(Stored::Refused(Reason::TooLarge));
         }
-        let fence = Fence::direct(LoadId::next().number());
+        let fence = Fence::direct(self.next_load().number());
+        let until = meta.keep_until;
         let entry = Arc::new(Entry::new(meta, value, fence));
-        let put = self.ready().await?.put(key, entry, mode).await?;
+        let store = self.ready().await?;
+        // A store in this process writes into the entry where nobody else has it.
+        let head_of = (!store.holds_values()).then(|| Arc::clone(&entry));
+        let put = store.put(key, entry, mode).await?;
+        if put == Put::Stored {
+            if let Some(entry) = head_of {
+                self.put_head(key, &entry, false).await;
+                self.replace_forms(key, &entry).await;
+            }
+            self.count_variant(key, until).await;
+        }
         Ok(self.report(key, put))
     }
 
@@ -264,11 +273,19 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         };
         // Its place among the writes is that of the value: a later one is not to be undone.
         let fence = Fence {
-            order: entry.fence.order,
+            order: entry.order(),
             ..reading.fence
         };
         let entry = Arc::new(Entry::new(meta, entry.value.clone(), fence));
-        Ok(self.0.store.put(key, entry, Mode::Replace).await? == Put::Stored)
+        let put = self
+            .0
+            .store
+            .put(key, Arc::clone(&entry), Mode::Replace)
+            .await?;
+        if put == Put::Stored {
+            self.put_head(key, &entry, false).await;
+        }
+        Ok(put == Put::Stored)
     }
 
     /// Names what became of a write, and tells the observer.
@@ -292,7 +309,7 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotACounter`] when the key holds something else, or
+    /// [`ErrorKind::NotACounter`](crate::ErrorKind::NotACounter) when the key holds something else, or
     /// when the store fails.
     pub async fn count(&self, key: &Key, delta: i64, policy: &Policy) -> Result<i64> {
         let now = self.0.clock.now();
@@ -331,12 +348,25 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// When the store fails. The removal is owed then: it is carried out before this process reads
     /// from the store or writes to it again. Other processes may still read what should be gone.
     pub async fn purge(&self, what: Removal<'_>) -> Result<Vec<Key>> {
+        let beside: Vec<Key> = match &what {
+            Removal::Keys(keys) => keys.iter().flat_map(|key| self.beside(key)).collect(),
+            _ => Vec::new(),
+        };
+        match what {
+            Removal::Keys(keys) if !beside.is_empty() => {
+                let keys = [keys, &beside].concat();
+                let mut removed = self.purge_all_of(Removal::Keys(&keys)).await?;
+                removed.retain(|key| !key.is_form());
+                Ok(removed)
+            }
+            what => self.purge_all_of(what).await,
+        }
+    }
+
+    async fn purge_all_of(&self, what: Removal<'_>) -> Result<Vec<Key>> {
         let removed = self.0.store.remove(what.clone()).await;
-        if let Err(error) = &removed
-            && may_be_made_up_for(error)
-        {
-            let owed = self.0.owed.removal(&what);
-            self.observe(&Event::PurgeOwed { owed, error });
+        if let Err(error) = &removed {
+            self.owe(error, |owed| owed.removal(&what));
         }
         // Even if the store failed: nobody who comes now should wait for a load from before.
         self.0.flights.detach(|key, _| match &what {
@@ -347,8 +377,26 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
             Removal::Pattern(kind, pattern) => key.kind() == *kind && pattern.matches(key.base()),
             Removal::All => true,
         });
+        match &what {
+            Removal::Keys(keys) => keys.iter().for_each(|key| self.0.variants.removed(key)),
+            Removal::All => self.0.variants.cleared(),
+            Removal::Prefix(..) | Removal::Pattern(..) => {}
+        }
         self.observe(&Event::Purged);
         removed
+    }
+
+    /// Notes a purge that failed so, if it may work another time and the store does not see to that.
+    fn owe(&self, error: &Error, note: impl FnOnce(&Owed) -> usize) {
+        if !is_outage(error) {
+            return;
+        }
+        let owed = if self.0.store.keeps_debts() {
+            self.0.store.debts()
+        } else {
+            note(&self.0.owed)
+        };
+        self.observe(&Event::PurgeOwed { owed, error });
     }
 
     /// Removes everything that this cache's store holds in its namespace.
@@ -373,11 +421,8 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
     /// When the store fails; the bump is owed then, as with [`purge`](Self::purge).
     pub async fn bump(&self, tags: &[Tag]) -> Result<()> {
         let bumped = self.0.store.bump(tags).await;
-        if let Err(error) = &bumped
-            && may_be_made_up_for(error)
-        {
-            let owed = self.0.owed.bump(tags);
-            self.observe(&Event::PurgeOwed { owed, error });
+        if let Err(error) = &bumped {
+            self.owe(error, |owed| owed.bump(tags));
         }
         self.0
             .flights
@@ -385,14 +430,6 @@ impl<V: Value, S: Store<V>> Cache<V, S> {
         self.observe(&Event::Purged);
         bumped
     }
-}
-
-/// Whether what failed so may work another time.
-fn may_be_made_up_for(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Store | ErrorKind::Timeout | ErrorKind::Unavailable
-    )
 }
 
 impl<V: Value, S: Store<V>> Clone for Cache<V, S> {
@@ -405,14 +442,6 @@ impl<V: Value, S: Store<V>> fmt::Debug for Cache<V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("store", &self.0.store)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for CacheBuilder<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheBuilder")
-            .field("store", &self.store)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use foldhash::quality::{FixedState, RandomState};
 
 use crate::key::Key;
+use crate::policy::Policy;
 use crate::time::Timestamp;
 
 /// Remembers for a minute which keys brought private answers, so that their callers load side by
@@ -57,7 +58,10 @@ fn hash(key: &Key) -> u64 {
 
 /// A share from 0 to 1 for the jitter of an entry: spread over keys and over time, and the same for
 /// the same two, so that a test can repeat it.
-pub(super) fn share(key: &Key, now: Timestamp) -> f64 {
+pub(super) fn share(key: &Key, policy: &Policy, now: Timestamp) -> f64 {
+    if policy.jitter.is_zero() {
+        return 0.0;
+    }
     let hash = FixedState::with_seed(now.as_millis()).hash_one(key);
     f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

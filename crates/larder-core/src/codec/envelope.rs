@@ -17,11 +17,13 @@ use crate::value::Value;
 /// compressed stream.
 pub(super) const MAGIC: [u8; 4] = [0xf5, b'L', b'R', b'D'];
 /// The version of the format; any change of the bytes makes it another one.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 /// The flag of an envelope that ends with a seal.
 const SEALED: u8 = 1;
-/// The flag of an envelope whose payload is compressed. The other flags are zero.
+/// The flag of an envelope whose payload is compressed.
 const PACKED: u8 = 2;
+/// The flag of an envelope that holds the head of a value. The other flags are zero.
+const HEAD_ONLY: u8 = 4;
 /// Where the flags stand.
 const FLAGS: usize = 5;
 /// Where the length of the whole envelope stands.
@@ -150,8 +152,8 @@ impl Envelope {
     ) -> Result<Vec<u8>> {
         let head = Head {
             key,
-            meta: &entry.meta,
-            fence: &entry.fence,
+            meta: &entry.meta(),
+            fence: &entry.fence(),
             codec: codec.id(),
         };
         let mut out = self.begin(&head, entry.value.weight())?;
@@ -168,7 +170,9 @@ impl Envelope {
         }
         let mut out = Vec::with_capacity(128 + head.key.as_bytes().len() + payload);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, u8::from(self.seals()), head.codec]);
+        let is_head = if head.meta.is_head { HEAD_ONLY } else { 0 };
+        let flags = u8::from(self.seals()) | is_head;
+        out.extend_from_slice(&[VERSION, flags, head.codec]);
         out.extend_from_slice(&[0; 4]);
         put_meta(&mut out, head.meta);
         put_fence(&mut out, head.fence);
@@ -221,7 +225,7 @@ impl Envelope {
     ///
     /// The reason, for bytes that are no whole, undamaged envelope of this namespace.
     pub fn open_any<'a>(&self, bytes: &'a [u8]) -> Result<Opened<'a>, Unreadable> {
-        let (packed, codec, content) = self.check(bytes)?;
+        let (flags, codec, content) = self.check(bytes)?;
         let mut input = Input::new(content);
         let parts = |input: &mut Input<'a>| {
             let meta = meta(input)?;
@@ -229,7 +233,8 @@ impl Envelope {
             let key = input.sized()?;
             Some((meta, fence, key))
         };
-        let (meta, fence, key) = parts(&mut input).ok_or(Unreadable::Damaged)?;
+        let (mut meta, fence, key) = parts(&mut input).ok_or(Unreadable::Damaged)?;
+        meta.is_head = flags & HEAD_ONLY != 0;
         Ok(Opened {
             key,
             meta,
@@ -237,14 +242,14 @@ impl Envelope {
             codec,
             sealed: self.seals(),
             payload: input.rest(),
-            packed,
+            packed: flags & PACKED != 0,
             largest: self.largest,
         })
     }
 
-    /// Whether the payload is compressed, the codec, and what lies between the fixed part and the
+    /// The flags, the codec, and what lies between the fixed part and the
     /// ending, which fits.
-    fn check<'a>(&self, bytes: &'a [u8]) -> Result<(bool, u8, &'a [u8]), Unreadable> {
+    fn check<'a>(&self, bytes: &'a [u8]) -> Result<(u8, u8, &'a [u8]), Unreadable> {
         let Some(rest) = bytes.strip_prefix(&MAGIC) else {
             let cut = !bytes.is_empty() && MAGIC.starts_with(bytes);
             return Err(if cut {
@@ -260,7 +265,7 @@ impl Envelope {
         }
         let [flags, codec] = input.array().ok_or(Unreadable::Truncated)?;
         let length = u32::from_be_bytes(input.array().ok_or(Unreadable::Truncated)?) as usize;
-        if flags & !(SEALED | PACKED) != 0 || length < bytes.len() {
+        if flags & !(SEALED | PACKED | HEAD_ONLY) != 0 || length < bytes.len() {
             return Err(Unreadable::Damaged);
         } else if length > bytes.len() {
             return Err(Unreadable::Truncated);
@@ -276,7 +281,7 @@ impl Envelope {
             .filter(|&end| end >= LENGTH.end);
         let (content, ending) = bytes.split_at(end.ok_or(Unreadable::Damaged)?);
         if self.ending.fits(content, ending) {
-            Ok((flags & PACKED != 0, codec, &content[LENGTH.end..]))
+            Ok((flags, codec, &content[LENGTH.end..]))
         } else if self.seals() {
             Err(Unreadable::WrongSeal)
         } else {
@@ -312,10 +317,12 @@ fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
     // one that keeps it.
     let fresh_until = meta.fresh_until.max(meta.stored_at);
     let stale_until = meta.stale_until.max(fresh_until);
+    let spare_until = meta.spare_until.max(stale_until);
     put_number(out, meta.stored_at.as_millis());
     put_after(out, meta.stored_at, fresh_until);
     put_after(out, fresh_until, stale_until);
-    put_after(out, stale_until, meta.keep_until.max(stale_until));
+    put_after(out, stale_until, spare_until);
+    put_after(out, spare_until, meta.keep_until.max(spare_until));
     put_number(out, meta.retry_at.as_millis());
     put_number(out, u64::try_from(meta.cost.as_nanos()).unwrap_or(u64::MAX));
     put_number(out, meta.tags.len() as u64);
@@ -348,7 +355,8 @@ fn meta(input: &mut Input<'_>) -> Option<Meta> {
     let stored_at = Timestamp::from_millis(input.number()?);
     let fresh_until = after(input, stored_at)?;
     let stale_until = after(input, fresh_until)?;
-    let keep_until = after(input, stale_until)?;
+    let spare_until = after(input, stale_until)?;
+    let keep_until = after(input, spare_until)?;
     let retry_at = Timestamp::from_millis(input.number()?);
     let cost = Duration::from_nanos(input.number()?);
     let count = input.size().filter(|&count| count <= MOST_TAGS)?;
@@ -359,10 +367,12 @@ fn meta(input: &mut Input<'_>) -> Option<Meta> {
         stored_at,
         fresh_until,
         stale_until,
+        spare_until,
         keep_until,
         retry_at,
         cost,
         tags: tags?,
+        is_head: false,
     })
 }
 

@@ -152,7 +152,8 @@ impl Plain {
             ),
             Self::Time(time) => shared(size_of_val(&**time) + zone_weight(time)),
             Self::DateTime(both) => shared(size_of_val(&**both) + zone_weight(&both.time)),
-            Self::Page(page) => shared(page.weight()),
+            // That of the page, not that of the `Arc` around it.
+            Self::Page(page) => shared(Page::weight(page)),
             Self::Opaque(opaque) => shared(
                 size_of::<Opaque>() + shared(opaque.codec.len()) + shared(opaque.bytes.len()),
             ),
@@ -173,6 +174,17 @@ fn zone_weight(time: &Time<Arc<str>>) -> usize {
 }
 
 impl Value for Page {
+    const HEADS: bool = true;
+
+    /// The page with its headers as they are, and no body.
+    fn head(&self) -> Option<Self> {
+        Some(Self {
+            status: self.status,
+            headers: self.headers.clone(),
+            body: Bytes::new(),
+        })
+    }
+
     fn weight(&self) -> usize {
         let pair = size_of::<(Vec<u8>, Vec<u8>)>();
         let headers: usize = self
@@ -185,6 +197,15 @@ impl Value for Page {
 }
 
 impl Value for Plain {
+    const HEADS: bool = true;
+
+    fn head(&self) -> Option<Self> {
+        match self {
+            Self::Page(page) => Page::head(page).map(|head| Self::Page(Arc::new(head))),
+            _ => None,
+        }
+    }
+
     fn weight(&self) -> usize {
         size_of::<Self>() + self.behind()
     }
@@ -220,6 +241,22 @@ mod tests {
             Plain::map([(Plain::None, Plain::Int(1))]).weight(),
             24 + 16 + 2 * 24
         );
+    }
+
+    #[test]
+    fn the_weight_of_a_page_is_that_of_its_body() {
+        let page = Page {
+            status: 200,
+            headers: vec![(b"etag".to_vec(), vec![b'x'; 100])],
+            body: vec![b'x'; 5000].into(),
+        };
+        let head = page.head().expect("a page has one");
+        assert_eq!((head.status, head.headers.len()), (200, 1));
+        assert!(head.body.is_empty());
+        let [page, head] = [page, head].map(|page| Plain::Page(Arc::new(page)));
+        assert!((5100..5400).contains(&page.weight()), "{}", page.weight());
+        assert_eq!(page.weight() - head.weight(), 5000);
+        assert_eq!(page.head(), Some(head));
     }
 
     #[test]

@@ -24,15 +24,23 @@ use crate::time::since_boot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LoadId(u64);
 
+/// The latest number of this process.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
 impl LoadId {
     pub(crate) const NOBODY: Self = Self(0);
 
     pub(crate) fn next() -> Self {
-        static LATEST: AtomicU64 = AtomicU64::new(0);
         let now = since_boot();
         if LATEST.fetch_max(now, Ordering::Relaxed) < now {
             return Self(now);
         }
+        Self(LATEST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// As [`next`](Self::next), among the loads of this process, which cost less to number: it is later than
+    /// all that this process has numbered, and perhaps not than those of others.
+    pub(crate) fn next_here() -> Self {
         Self(LATEST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
@@ -100,6 +108,42 @@ impl Chain {
         work()
     }
 
+    /// Adds a load to the current chain of this thread, until it is [closed](Self::close): for faces
+    /// whose loads begin and end in calls that somebody else makes, as a template engine does.
+    ///
+    /// ```
+    /// use std::num::NonZeroU64;
+    /// use larder_core::{Chain, LoadId};
+    ///
+    /// let load = LoadId::from_number(NonZeroU64::MIN);
+    /// Chain::open(load);
+    /// assert!(Chain::current().contains(load));
+    /// Chain::close(load);
+    /// assert!(!Chain::current().contains(load));
+    /// ```
+    pub fn open(load: LoadId) {
+        let chain = Self::current().and(load);
+        // On a thread that is ending nothing is left that could ask.
+        let _ = CURRENT.try_with(|current| current.replace(chain));
+    }
+
+    /// Takes a load out of the current chain of this thread, wherever it stands in it: loads that fail
+    /// together may be closed in any order.
+    pub fn close(load: LoadId) {
+        let chain = Self::current();
+        if chain.contains(load) {
+            let _ = CURRENT.try_with(|current| current.replace(chain.without(load)));
+        }
+    }
+
+    fn without(&self, load: LoadId) -> Self {
+        match &self.0 {
+            Some(link) if link.load == load => link.outer.clone(),
+            Some(link) => link.outer.without(load).and(link.load),
+            None => Self(None),
+        }
+    }
+
     /// The same future, polled with this chain as the current one, on whatever thread.
     pub fn within<F: Future>(self, future: F) -> InChain<F> {
         InChain {
@@ -154,8 +198,24 @@ impl<F> fmt::Debug for InChain<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::LoadId;
+    use super::{Chain, LoadId};
     use crate::time::since_boot;
+
+    #[test]
+    fn open_loads_are_closed_in_any_order_and_the_others_stay() {
+        let loads: Vec<LoadId> = (0..3).map(|_| LoadId::next()).collect();
+        for load in &loads {
+            Chain::open(*load);
+        }
+        Chain::close(loads[1]);
+        let chain = Chain::current();
+        assert!(chain.contains(loads[0]) && !chain.contains(loads[1]) && chain.contains(loads[2]));
+        Chain::close(loads[1]);
+        Chain::close(loads[0]);
+        assert!(Chain::current().contains(loads[2]));
+        Chain::close(loads[2]);
+        assert!(Chain::current().0.is_none());
+    }
 
     #[test]
     fn loads_are_in_the_order_of_the_machine() {

@@ -81,7 +81,7 @@ impl Air {
 
     fn follow(&self, follow: Follow<u64>, own: u64) -> u64 {
         match block_on(follow) {
-            Followed::Landed(Landing::Shared(value)) => value,
+            Followed::Landed(Landing::Shared(value) | Landing::Announced(value)) => value,
             Followed::Landed(Landing::Private) => own,
             Followed::Promoted(lead) => self.load_and_land(lead, own),
         }
@@ -182,6 +182,24 @@ fn a_leader_vanishes_while_a_follower_is_cancelled() {
 }
 
 #[test]
+fn what_is_announced_reaches_everyone_however_the_flight_ends() {
+    let leave: fn(&Air) = |air| match air.join() {
+        Join::Lead(lead) => air.load(lead, |lead| lead.announce(1)),
+        Join::Follow(follow) => assert!(air.follow(follow, 1) > 0),
+        Join::Own => panic!("nobody calls itself here"),
+    };
+    let land: fn(&Air) = |air| match air.join() {
+        Join::Lead(lead) => air.load(lead, |lead| {
+            lead.announce(2);
+            lead.land(Landing::Private);
+        }),
+        Join::Follow(follow) => assert!(air.follow(follow, 2) > 0),
+        Join::Own => panic!("nobody calls itself here"),
+    };
+    check(move || together(&Air::new(), [leave, land, |air| assert!(air.call(3) > 0)]));
+}
+
+#[test]
 fn the_lead_is_passed_on_until_somebody_stays() {
     check(|| {
         let air = Air::new();
@@ -190,7 +208,7 @@ fn the_lead_is_passed_on_until_somebody_stays() {
             Join::Follow(follow) => match block_on(follow) {
                 Followed::Promoted(lead) => air.load(lead, drop),
                 Followed::Landed(Landing::Shared(value)) => assert_eq!(value, 4),
-                Followed::Landed(Landing::Private) => panic!("nobody lands so"),
+                Followed::Landed(_) => panic!("nobody lands so"),
             },
             Join::Own => panic!("nobody calls itself here"),
         };
@@ -220,7 +238,7 @@ fn nobody_who_comes_after_a_purge_joins_a_load_from_before() {
                     Join::Follow(follow) => match block_on(follow) {
                         Followed::Promoted(lead) => load(lead),
                         Followed::Landed(Landing::Shared(value)) => value,
-                        Followed::Landed(Landing::Private) => panic!("nobody lands so"),
+                        Followed::Landed(_) => panic!("nobody lands so"),
                     },
                     Join::Own => panic!("nobody calls itself here"),
                 };

@@ -29,7 +29,8 @@ use super::KeyWriter;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a key",
     label = "not a part of a key",
-    note = "implement `KeyPart` for it, or take it out of the key"
+    note = "implement `KeyPart` for it, or take it out of the key (in `memoize`: `skip(shop)` leaves an \
+            argument out, `key(shop = shop.id)` takes a part of it; `self` is one too)"
 )]
 pub trait KeyPart {
     /// Writes the value.

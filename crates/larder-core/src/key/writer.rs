@@ -5,20 +5,20 @@
 //! are two keys, and so are `1`, `1.0`, `true` and `"1"`. Maps and sets are sorted by the bytes of
 //! their members, because their order is no part of their value.
 
-mod kind {
-    pub(super) const NONE: u8 = 0x00;
-    pub(super) const FALSE: u8 = 0x01;
-    pub(super) const TRUE: u8 = 0x02;
-    pub(super) const INT: u8 = 0x03;
-    pub(super) const BIG_INT: u8 = 0x04;
-    pub(super) const FLOAT: u8 = 0x05;
-    pub(super) const TEXT: u8 = 0x06;
-    pub(super) const BYTES: u8 = 0x07;
-    pub(super) const LIST: u8 = 0x08;
-    pub(super) const TUPLE: u8 = 0x09;
-    pub(super) const MAP: u8 = 0x0a;
-    pub(super) const SET: u8 = 0x0b;
-    pub(super) const OBJECT: u8 = 0x0c;
+pub(super) mod kind {
+    pub(in crate::key) const NONE: u8 = 0x00;
+    pub(in crate::key) const FALSE: u8 = 0x01;
+    pub(in crate::key) const TRUE: u8 = 0x02;
+    pub(in crate::key) const INT: u8 = 0x03;
+    pub(in crate::key) const BIG_INT: u8 = 0x04;
+    pub(in crate::key) const FLOAT: u8 = 0x05;
+    pub(in crate::key) const TEXT: u8 = 0x06;
+    pub(in crate::key) const BYTES: u8 = 0x07;
+    pub(in crate::key) const LIST: u8 = 0x08;
+    pub(in crate::key) const TUPLE: u8 = 0x09;
+    pub(in crate::key) const MAP: u8 = 0x0a;
+    pub(in crate::key) const SET: u8 = 0x0b;
+    pub(in crate::key) const OBJECT: u8 = 0x0c;
 }
 
 /// Writes values into the bytes of a key; the calls chain.
@@ -63,6 +63,11 @@ impl KeyWriter {
     /// Whether nothing has been written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// How many bytes fit into the memory that it has.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Forgets what has been written and keeps the memory.

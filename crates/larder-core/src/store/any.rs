@@ -3,9 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use super::{Lease, Listed, Memory, Mode, Put, Reading, Removal, Size, Store};
+use super::{Expected, Lease, Listed, Memory, Mode, Put, Reading, Removal, Size, Store, Watcher};
 use crate::entry::{Entry, Meta};
 use crate::error::Result;
 use crate::key::{Key, Kind};
@@ -69,16 +69,30 @@ trait DynStore<V: Value>: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn may_wait(&self) -> bool;
     fn may_block(&self) -> bool;
+    fn holds_values(&self) -> bool;
     fn keeps_at_hand(&self) -> bool;
     fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>>;
+    fn keeps_debts(&self) -> bool;
+    fn debts(&self) -> usize;
+    fn watch(&self, watcher: Weak<dyn Watcher>) -> bool;
+    fn told_by(&self) -> Option<&'static str>;
     fn leases(&self) -> bool;
     fn lease<'a>(&'a self, key: &'a Key) -> Boxed<'a, Lease>;
     fn get<'a>(&'a self, key: &'a Key, tags: &'a [Tag]) -> Boxed<'a, Reading<V>>;
+    fn expects(&self, key: &Key, tags: &[Tag]) -> Expected;
+    fn get_to_load<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Tag],
+    ) -> Boxed<'a, (Reading<V>, Option<Lease>)>;
     fn peek<'a>(&'a self, key: &'a Key) -> Boxed<'a, Option<Arc<Entry<V>>>>;
+    fn peek_base<'a>(&'a self, base: &'a Key) -> Boxed<'a, (Option<Arc<Entry<V>>>, bool)>;
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, Vec<Reading<V>>>;
     fn variants<'a>(&'a self, base: &'a Key) -> Boxed<'a, Vec<(Key, Arc<Entry<V>>)>>;
     fn put<'a>(&'a self, key: &'a Key, entry: Arc<Entry<V>>, mode: Mode) -> Boxed<'a, Put>;
+    fn put_many<'a>(&'a self, entries: &'a [(Key, Arc<Entry<V>>)]) -> Boxed<'a, Vec<Put>>;
     fn remove<'a>(&'a self, what: Removal<'a>) -> Boxed<'a, Vec<Key>>;
+    fn forget<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, ()>;
     fn bump<'a>(&'a self, tags: &'a [Tag]) -> Boxed<'a, ()>;
     fn count<'a>(&'a self, key: &'a Key, delta: i64, meta: Meta) -> Boxed<'a, i64>;
     fn list<'a>(&'a self, kind: Kind, prefix: &'a [u8]) -> Boxed<'a, Option<Vec<Listed>>>;
@@ -99,12 +113,32 @@ impl<V: Value, S: Store<V>> DynStore<V> for S {
         Store::may_block(self)
     }
 
+    fn holds_values(&self) -> bool {
+        Store::holds_values(self)
+    }
+
     fn keeps_at_hand(&self) -> bool {
         Store::keeps_at_hand(self)
     }
 
     fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
         Store::at_hand(self, key)
+    }
+
+    fn keeps_debts(&self) -> bool {
+        Store::keeps_debts(self)
+    }
+
+    fn debts(&self) -> usize {
+        Store::debts(self)
+    }
+
+    fn watch(&self, watcher: Weak<dyn Watcher>) -> bool {
+        Store::watch(self, watcher)
+    }
+
+    fn told_by(&self) -> Option<&'static str> {
+        Store::told_by(self)
     }
 
     fn leases(&self) -> bool {
@@ -119,8 +153,24 @@ impl<V: Value, S: Store<V>> DynStore<V> for S {
         Box::pin(Store::get(self, key, tags))
     }
 
+    fn expects(&self, key: &Key, tags: &[Tag]) -> Expected {
+        Store::expects(self, key, tags)
+    }
+
+    fn get_to_load<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Tag],
+    ) -> Boxed<'a, (Reading<V>, Option<Lease>)> {
+        Box::pin(Store::get_to_load(self, key, tags))
+    }
+
     fn peek<'a>(&'a self, key: &'a Key) -> Boxed<'a, Option<Arc<Entry<V>>>> {
         Box::pin(Store::peek(self, key))
+    }
+
+    fn peek_base<'a>(&'a self, base: &'a Key) -> Boxed<'a, (Option<Arc<Entry<V>>>, bool)> {
+        Box::pin(Store::peek_base(self, base))
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, Vec<Reading<V>>> {
@@ -135,8 +185,16 @@ impl<V: Value, S: Store<V>> DynStore<V> for S {
         Box::pin(Store::put(self, key, entry, mode))
     }
 
+    fn put_many<'a>(&'a self, entries: &'a [(Key, Arc<Entry<V>>)]) -> Boxed<'a, Vec<Put>> {
+        Box::pin(Store::put_many(self, entries))
+    }
+
     fn remove<'a>(&'a self, what: Removal<'a>) -> Boxed<'a, Vec<Key>> {
         Box::pin(Store::remove(self, what))
+    }
+
+    fn forget<'a>(&'a self, keys: &'a [Key]) -> Boxed<'a, ()> {
+        Box::pin(Store::forget(self, keys))
     }
 
     fn bump<'a>(&'a self, tags: &'a [Tag]) -> Boxed<'a, ()> {
@@ -192,6 +250,10 @@ impl<V: Value> Store<V> for AnyStore<V> {
         inside_now!(self, may_block())
     }
 
+    fn holds_values(&self) -> bool {
+        inside_now!(self, holds_values())
+    }
+
     fn keeps_at_hand(&self) -> bool {
         inside_now!(self, keeps_at_hand())
     }
@@ -199,6 +261,22 @@ impl<V: Value> Store<V> for AnyStore<V> {
     #[inline]
     fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
         inside_now!(self, at_hand(key))
+    }
+
+    fn keeps_debts(&self) -> bool {
+        inside_now!(self, keeps_debts())
+    }
+
+    fn debts(&self) -> usize {
+        inside_now!(self, debts())
+    }
+
+    fn watch(&self, watcher: Weak<dyn Watcher>) -> bool {
+        inside_now!(self, watch(watcher))
+    }
+
+    fn told_by(&self) -> Option<&'static str> {
+        inside_now!(self, told_by())
     }
 
     fn leases(&self) -> bool {
@@ -216,8 +294,20 @@ impl<V: Value> Store<V> for AnyStore<V> {
         inside!(self, get(key, tags))
     }
 
+    fn expects(&self, key: &Key, tags: &[Tag]) -> Expected {
+        inside_now!(self, expects(key, tags))
+    }
+
+    async fn get_to_load(&self, key: &Key, tags: &[Tag]) -> Result<(Reading<V>, Option<Lease>)> {
+        inside!(self, get_to_load(key, tags))
+    }
+
     async fn peek(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
         inside!(self, peek(key))
+    }
+
+    async fn peek_base(&self, base: &Key) -> Result<(Option<Arc<Entry<V>>>, bool)> {
+        inside!(self, peek_base(base))
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Reading<V>>> {
@@ -232,8 +322,16 @@ impl<V: Value> Store<V> for AnyStore<V> {
         inside!(self, put(key, entry, mode))
     }
 
+    async fn put_many(&self, entries: &[(Key, Arc<Entry<V>>)]) -> Result<Vec<Put>> {
+        inside!(self, put_many(entries))
+    }
+
     async fn remove(&self, what: Removal<'_>) -> Result<Vec<Key>> {
         inside!(self, remove(what))
+    }
+
+    async fn forget(&self, keys: &[Key]) -> Result<()> {
+        inside!(self, forget(keys))
     }
 
     async fn bump(&self, tags: &[Tag]) -> Result<()> {

@@ -17,14 +17,17 @@ mod keyed;
 mod latest;
 mod lease;
 mod memory;
+mod news;
 mod null;
 mod orders;
+mod owed;
 mod pattern;
+mod tiered;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::entry::{Entry, Fence, Meta};
@@ -34,13 +37,16 @@ use crate::tag::Tag;
 use crate::value::Value;
 
 pub use any::AnyStore;
-pub use keyed::{Found, KeyValue, Keyed, KeyedBuilder, Look, Taken};
+pub use keyed::{BUCKETS, Found, KeyValue, Keyed, KeyedBuilder, Look, Meaning, Meanings, Taken};
 pub use latest::Latest;
 pub use lease::{Held, Hold, Lease, Over};
 pub use memory::{Memory, MemoryBuilder};
+pub use news::Watcher;
 pub use null::Null;
 pub use orders::Orders;
+pub(crate) use owed::{Owed, is_outage};
 pub use pattern::{Pattern, Token};
+pub use tiered::{TierEvent, Tiered, TieredBuilder};
 
 /// What a read found.
 #[derive(Debug)]
@@ -73,6 +79,17 @@ pub enum Put {
     Exists,
     /// The entry weighs more than the store takes.
     TooLarge,
+}
+
+/// What a read may find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Something fresh: it was seen there, and has not ended since.
+    Hit,
+    /// Nothing fresh, so that [`Store::get_to_load`] is worth its price.
+    Miss,
+    /// Nobody can say.
+    Unknown,
 }
 
 /// What to remove.
@@ -147,6 +164,12 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether entries lie in this process as values, so that reading one copies nothing of it. Other
+    /// stores are given the [heads](Value::head) of values as well.
+    fn holds_values(&self) -> bool {
+        false
+    }
+
     /// Whether this process keeps entries of its own that [`at_hand`](Self::at_hand) may answer with.
     fn keeps_at_hand(&self) -> bool {
         false
@@ -156,6 +179,39 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
     /// moment, without I/O and for next to nothing. `None` says nothing. The entry may have expired.
     fn at_hand(&self, key: &Key) -> Option<Arc<Entry<V>>> {
         let _ = key;
+        None
+    }
+
+    /// Whether this store keeps the purges that fail until it can carry them out, and lets nobody read
+    /// what they should have removed, so that the cache need not.
+    fn keeps_debts(&self) -> bool {
+        false
+    }
+
+    /// How many purges it keeps so.
+    fn debts(&self) -> usize {
+        0
+    }
+
+    /// Tells `watcher` of changes from now on, for as long as it lives; `false` from a store that
+    /// cannot. Several may watch. Calling it again for the same watcher costs next to nothing and
+    /// opens the channel anew where it has ended: with a connection that was lost, or with a fork.
+    fn watch(&self, watcher: Weak<dyn Watcher>) -> bool {
+        let _ = watcher;
+        false
+    }
+
+    /// How those who [`watch`](Self::watch) are told of changes at this moment, in words for people; `None`
+    /// while nobody is told, because nobody watches or because the channel is lost or refused.
+    ///
+    /// ```
+    /// use larder_core::store::{Memory, Store};
+    ///
+    /// let store = Memory::builder().build::<String>()?;
+    /// assert_eq!(store.told_by(), None);
+    /// # Ok::<(), larder_core::Error>(())
+    /// ```
+    fn told_by(&self) -> Option<&'static str> {
         None
     }
 
@@ -181,10 +237,38 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
     /// from entries reads them in the same trip.
     fn get(&self, key: &Key, tags: &[Tag]) -> impl Future<Output = Result<Reading<V>>> + Send;
 
+    /// What this process has reason to expect of a read of `key`, without asking anyone. `tags` are those
+    /// of the policy. May be wrong, and then costs time, nothing else.
+    fn expects(&self, key: &Key, tags: &[Tag]) -> Expected {
+        let _ = (key, tags);
+        Expected::Unknown
+    }
+
+    /// As [`get`](Self::get), for a caller who leads the load of this key in its process. Where nothing
+    /// fresh is stored, the store may give the right to load with the answer, in the same trip: a
+    /// [`Lease::Lead`] behind which nobody has to look again, or [`Lease::Alone`]. `None` says nothing:
+    /// the caller asks for the [`lease`](Self::lease). Never a [`Lease::Follow`].
+    fn get_to_load(
+        &self,
+        key: &Key,
+        tags: &[Tag],
+    ) -> impl Future<Output = Result<(Reading<V>, Option<Lease>)>> + Send {
+        async move { Ok((self.get(key, tags).await?, None)) }
+    }
+
     /// Reads the entry of exactly this key, for callers that will not load: a store that has to write
     /// something down before a load need not do so.
     fn peek(&self, key: &Key) -> impl Future<Output = Result<Option<Arc<Entry<V>>>>> + Send {
         async move { Ok(self.get(key, &[]).await?.entry) }
+    }
+
+    /// As [`peek`](Self::peek), for a base key; and whether any variants of it may be stored. A store
+    /// that would need a trip more to find out says that there may be.
+    fn peek_base(
+        &self,
+        base: &Key,
+    ) -> impl Future<Output = Result<(Option<Arc<Entry<V>>>, bool)>> + Send {
+        async move { Ok((self.peek(base).await?, true)) }
     }
 
     /// Reads many keys, in one trip where the store can. Not for callers that will load: the fences
@@ -213,9 +297,30 @@ pub trait Store<V: Value>: fmt::Debug + Send + Sync + 'static {
         mode: Mode,
     ) -> impl Future<Output = Result<Put>> + Send;
 
+    /// Writes many entries, whatever is there; in one trip where the store can. Answers what became of
+    /// each, in their order.
+    fn put_many(
+        &self,
+        entries: &[(Key, Arc<Entry<V>>)],
+    ) -> impl Future<Output = Result<Vec<Put>>> + Send {
+        async move {
+            let mut puts = Vec::with_capacity(entries.len());
+            for (key, entry) in entries {
+                puts.push(self.put(key, Arc::clone(entry), Mode::Replace).await?);
+            }
+            Ok(puts)
+        }
+    }
+
     /// Removes entries and fences the loads of all keys that the removal names, stored or not.
     /// Answers the base keys of which something valid was removed; for [`Removal::All`] none.
     fn remove(&self, what: Removal<'_>) -> impl Future<Output = Result<Vec<Key>>> + Send;
+
+    /// Gives back the room of entries that are not wanted any more, as an eviction does. No purge: loads
+    /// of these keys that are under way may still be stored, and nothing is remembered of it.
+    fn forget(&self, keys: &[Key]) -> impl Future<Output = Result<()>> + Send {
+        async move { self.remove(Removal::Keys(keys)).await.map(drop) }
+    }
 
     /// Makes every entry with one of these tags invalid, and fences the loads that would carry one.
     fn bump(&self, tags: &[Tag]) -> impl Future<Output = Result<()>> + Send;

@@ -18,6 +18,10 @@ impl<V: Value> Store<V> for Null {
         "null"
     }
 
+    fn holds_values(&self) -> bool {
+        true
+    }
+
     async fn get(&self, _key: &Key, _tags: &[Tag]) -> Result<Reading<V>> {
         Ok(Reading {
             entry: None,

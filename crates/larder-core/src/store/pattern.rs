@@ -64,6 +64,15 @@ impl Pattern {
         &self.tokens
     }
 
+    /// How all keys begin that match, as far as the pattern says.
+    pub fn start(&self) -> &[u8] {
+        match self.tokens.first() {
+            // A key of exactly the pattern's text has the backslashes in it.
+            Some(Token::Text(text)) if self.text.starts_with(text) => text,
+            _ => b"",
+        }
+    }
+
     /// The pattern as it was written.
     pub fn text(&self) -> &[u8] {
         &self.text

@@ -84,6 +84,15 @@ impl<K: KeyValue> KeyedBuilder<K> {
         self
     }
 
+    /// Keeps names readable, and puts the route into braces behind the namespace, three hexadecimal
+    /// digits: one of [`BUCKETS`](super::BUCKETS). For clusters, which keep together what has the same
+    /// text in braces; their homes are all numbers below. They list names by what stands around the tag.
+    #[must_use]
+    pub fn tagged(mut self) -> Self {
+        self.names = Form::Tagged;
+        self
+    }
+
     /// The largest value that is stored, in bytes. Default: 8 MB.
     #[must_use]
     pub fn max_value(mut self, bytes: usize) -> Self {
@@ -127,7 +136,7 @@ impl<K: KeyValue> KeyedBuilder<K> {
             envelope: Envelope::new(&self.namespace, self.packing.largest(self.max_value))?,
             pairs: self.pairs,
             codec,
-            names,
+            names: Arc::new(names),
             clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
             max_value: self.max_value,
             orders: Orders::new(),

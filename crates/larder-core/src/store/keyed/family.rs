@@ -32,10 +32,15 @@ impl Family {
         self.until
     }
 
-    /// The family with a variant that is stored until then; `None` when nothing changes.
-    pub(super) fn with(&self, digest: u128, until: Timestamp) -> Option<Self> {
+    /// The family with a variant that is stored until the first time; a family that changes lasts until
+    /// the second one, so that not every refresh of a variant changes it. `None` when nothing changes.
+    pub(super) fn with(
+        &self,
+        digest: u128,
+        (needed, until): (Timestamp, Timestamp),
+    ) -> Option<Self> {
         let known = self.digests.contains(&digest);
-        if known && until <= self.until {
+        if known && needed <= self.until {
             return None;
         }
         let mut family = self.clone();
@@ -81,10 +86,11 @@ mod tests {
     #[test]
     fn a_family_grows_and_comes_back() {
         let at = Timestamp::from_millis;
-        let one = Family::new().with(7, at(10)).expect("it is new");
-        assert_eq!(one.with(7, at(10)), None);
-        assert_eq!(one.with(7, at(9)), None);
-        let two = one.with(7, at(11)).and_then(|family| family.with(8, at(5)));
+        let one = Family::new().with(7, (at(5), at(10))).expect("it is new");
+        assert_eq!(one.with(7, (at(10), at(20))), None);
+        assert_eq!(one.with(7, (at(9), at(18))), None);
+        let two = one.with(7, (at(11), at(11)));
+        let two = two.and_then(|family| family.with(8, (at(5), at(5))));
         let two = two.expect("it is new");
         assert_eq!((two.until(), two.digests()), (at(11), &[7, 8][..]));
         assert_eq!(Family::read(&two.write()), Some(two));
@@ -97,7 +103,8 @@ mod tests {
     fn a_family_is_bounded() {
         let mut family = Family::new();
         for digest in 0..=REMEMBERED as u128 {
-            family = family.with(digest, Timestamp::NEVER).expect("it is new");
+            let forever = (Timestamp::NEVER, Timestamp::NEVER);
+            family = family.with(digest, forever).expect("it is new");
         }
         assert_eq!(family.digests().len(), REMEMBERED);
         assert!(!family.digests().contains(&0));

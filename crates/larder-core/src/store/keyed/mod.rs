@@ -27,6 +27,7 @@
 mod answers;
 mod builder;
 mod family;
+mod list;
 mod log;
 mod making;
 mod mark;
@@ -37,27 +38,29 @@ mod read;
 mod record;
 mod remove;
 mod scene;
+mod tagged;
 mod write;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::orders::Orders;
-use super::{Lease, Mode, Put, Reading, Removal, Store};
+use super::{Lease, Listed, Mode, Put, Reading, Removal, Store, Watcher};
 use crate::codec::{Codec, Envelope, News, Unreadable};
 use crate::entry::{Entry, Meta};
 use crate::error::Result;
-use crate::key::Key;
+use crate::key::{Key, Kind};
 use crate::tag::Tag;
 use crate::time::{Clock, Timestamp};
 use crate::value::Value;
 
 pub use builder::KeyedBuilder;
 use making::Making;
+pub use names::BUCKETS;
 use names::Names;
-pub use pairs::{Found, KeyValue, Look, Taken};
+pub use pairs::{Found, KeyValue, Look, Meaning, Meanings, Taken};
 use purging::Purging;
 
 /// How long a mark stands at least: longer than any load.
@@ -76,7 +79,7 @@ struct Inner<K, C> {
     pairs: K,
     codec: C,
     envelope: Envelope,
-    names: Names,
+    names: Arc<Names>,
     clock: Arc<dyn Clock>,
     max_value: usize,
     orders: Orders,
@@ -138,6 +141,15 @@ impl<V: Value, K: KeyValue, C: Codec<V>> Store<V> for Keyed<K, C> {
         self.0.pairs.may_block()
     }
 
+    fn watch(&self, watcher: Weak<dyn Watcher>) -> bool {
+        let names = || Arc::clone(&self.0.names) as Arc<dyn Meanings>;
+        self.0.names.form_is_tagged() && self.0.pairs.watch(watcher, names())
+    }
+
+    fn told_by(&self) -> Option<&'static str> {
+        self.0.pairs.told_by()
+    }
+
     fn leases(&self) -> bool {
         self.0.pairs.leases()
     }
@@ -171,16 +183,18 @@ impl<V: Value, K: KeyValue, C: Codec<V>> Store<V> for Keyed<K, C> {
         let _purge = self.0.purging.begin();
         match what {
             Removal::Keys(keys) => self.0.remove(keys).await,
-            Removal::Prefix(kind, prefix) => {
-                let begins = |key: &Key| key.kind() == kind && key.base().starts_with(prefix);
-                self.0.remove_where(begins).await
-            }
+            Removal::Prefix(kind, prefix) => self.0.remove_where((kind, prefix), |_| true).await,
             Removal::Pattern(kind, pattern) => {
-                let matches = |key: &Key| key.kind() == kind && pattern.matches(key.base());
-                self.0.remove_where(matches).await
+                let matches = |key: &Key| pattern.matches(key.base());
+                self.0.remove_where((kind, pattern.start()), matches).await
             }
             Removal::All => self.0.clear().await.map(|()| Vec::new()),
         }
+    }
+
+    async fn forget(&self, keys: &[Key]) -> Result<()> {
+        let names: Vec<Vec<u8>> = keys.iter().map(|key| self.0.names.slot(key)).collect();
+        self.0.pairs.delete_many(&names).await
     }
 
     async fn bump(&self, tags: &[Tag]) -> Result<()> {
@@ -190,6 +204,10 @@ impl<V: Value, K: KeyValue, C: Codec<V>> Store<V> for Keyed<K, C> {
 
     async fn count(&self, key: &Key, delta: i64, meta: Meta) -> Result<i64> {
         self.0.count(key, delta, &meta).await
+    }
+
+    async fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Option<Vec<Listed>>> {
+        self.0.list(kind, prefix).await
     }
 
     fn max_weight(&self) -> usize {

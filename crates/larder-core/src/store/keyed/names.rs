@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `flask_cache_<base>` | the **slot** of a base key that people chose: its entry. One whose base begins with `!` is called `flask_cache_!u:<base>` |
 //! | `flask_cache_!v:<base>`, `!m:`, `!f:` | the slot of a base key of another kind |
-//! | `flask_cache_!e<digest>` | the slot of a variant |
+//! | `flask_cache_!e<digest>` | the slot of a variant; with a tag, the kind and the base stand behind the digest, `…v:<base>` |
 //! | `flask_cache_!gu:<base>`, `!gv:`, … | the **mark** of a base key: its generation |
 //! | `flask_cache_!x<digest>` | the mark of a variant that was removed by itself |
 //! | `flask_cache_!t<tag>` | the mark of a tag |
@@ -22,6 +22,11 @@
 //! the part: 8 hexadecimal digits and 32 more. The route is that of the base key, of the tag or of the
 //! log; the mark of the namespace stands once in each part, at its home. A namespace is in the digest
 //! and in no name, so any text will do.
+//!
+//! On a cluster that keeps names apart by what stands in braces, the names above have a **tag** behind the
+//! namespace: `flask_cache_{07f}view//x`. It is the route, three hexadecimal digits: one of [`BUCKETS`].
+//! Where there are braces in the namespace itself, the tag comes first of all, because the first braces
+//! count. Either way no name of one namespace begins like those of another.
 
 use std::fmt;
 
@@ -31,15 +36,20 @@ use crate::key::{Key, Kind};
 use crate::tag::Tag;
 
 /// Between the namespace and what is not a readable slot.
-const INNER: u8 = b'!';
+pub(super) const INNER: u8 = b'!';
+
+/// Into how many buckets names with tags are divided, each of which lies on one server.
+pub const BUCKETS: u32 = 1024;
+/// How long a tag is, braces included.
+pub(super) const TAG: usize = 5;
 
 /// Whether the store underneath takes a name.
 pub(super) type Takes = fn(&[u8]) -> bool;
 
 /// The names of one namespace.
 pub(super) struct Names {
-    namespace: Vec<u8>,
-    form: Form,
+    pub(super) namespace: Vec<u8>,
+    pub(super) form: Form,
 }
 
 /// What names look like.
@@ -49,6 +59,8 @@ pub(super) enum Form {
     Readable(Takes),
     /// A route and a digest.
     Routed,
+    /// For people to read, with the route in braces.
+    Tagged,
 }
 
 impl fmt::Debug for Names {
@@ -69,12 +81,8 @@ impl Names {
     pub(super) fn are_taken(&self) -> bool {
         match self.form {
             Form::Readable(takes) => takes(&self.digested(b"")) && takes(&self.all(0)),
-            Form::Routed => true,
+            Form::Routed | Form::Tagged => true,
         }
-    }
-
-    pub(super) fn namespace(&self) -> &[u8] {
-        &self.namespace
     }
 
     fn joined(&self, parts: &[&[u8]]) -> Vec<u8> {
@@ -97,6 +105,15 @@ impl Names {
                 hex(&mut routed, &xxh3_128(&name).to_be_bytes());
                 routed
             }
+            Form::Tagged => {
+                let (before, behind) = self.around_tag();
+                let mut tagged = Vec::with_capacity(name.len() + TAG);
+                tagged.extend_from_slice(before);
+                tagged.extend_from_slice(format!("{{{route:03x}}}").as_bytes());
+                tagged.extend_from_slice(behind);
+                tagged.extend_from_slice(&name[self.namespace.len()..]);
+                tagged
+            }
         }
     }
 
@@ -110,6 +127,7 @@ impl Names {
         match self.form {
             Form::Readable(_) => 0,
             Form::Routed => (xxh3_64(what) >> 32) as u32,
+            Form::Tagged => (xxh3_64(what) >> 32) as u32 % BUCKETS,
         }
     }
 
@@ -122,7 +140,7 @@ impl Names {
     pub(super) fn all(&self, home: u32) -> Vec<u8> {
         match self.form {
             Form::Readable(_) => self.joined(&[&[INNER]]),
-            Form::Routed => self.name(home, &[&[INNER]]),
+            Form::Routed | Form::Tagged => self.name(home, &[&[INNER]]),
         }
     }
 
@@ -152,7 +170,14 @@ impl Names {
     pub(super) fn slot_of_variant(&self, key: &Key, digest: u128) -> Vec<u8> {
         let mut digits = Vec::with_capacity(32);
         hex(&mut digits, &digest.to_be_bytes());
-        self.name(self.route(key), &[&[INNER, b'e'], &digits])
+        let (kind, base) = ([key.kind() as u8, b':'], key.base());
+        // Who hears that it changes has to know of which base key it is.
+        let behind: [&[u8]; 2] = match self.form {
+            Form::Tagged => [&kind, base],
+            Form::Readable(_) | Form::Routed => [b"", b""],
+        };
+        let parts: [&[u8]; 4] = [&[INNER, b'e'], &digits, behind[0], behind[1]];
+        self.name(self.route(key), &parts)
     }
 
     /// The mark of the base key of `key`.
@@ -231,11 +256,13 @@ mod tests {
             Form::Readable(takes),
             Form::Readable(|_| true),
             Form::Routed,
+            Form::Tagged,
         ] {
             let names = Names::new(b"ns_", form);
             let is_taken = |name: &[u8]| match form {
                 Form::Readable(takes) => takes(name),
                 Form::Routed => name.len() == 40 && name.iter().all(u8::is_ascii_hexdigit),
+                Form::Tagged => name.starts_with(b"ns_{"),
             };
             assert!(names.are_taken());
             let mut seen = HashSet::from([names.all(0), names.log()]);

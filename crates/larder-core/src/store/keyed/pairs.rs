@@ -1,10 +1,13 @@
 //! What a store has to be able to do for entries to be kept in it.
 
 use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::store::Lease;
+use crate::key::Key;
+use crate::store::{Lease, Watcher};
+use crate::tag::Tag;
 
 /// Bytes that stand under a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,28 @@ impl From<Option<Vec<u8>>> for Look {
     fn from(bytes: Option<Vec<u8>>) -> Self {
         bytes.map_or(Self::Absent, |bytes| Self::Found(bytes.into()))
     }
+}
+
+/// What it means that something has changed under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// What lies under this base key may have changed.
+    Key(Key),
+    /// The tag may have been bumped.
+    Tag(Tag),
+    /// Anything may have changed.
+    All,
+    /// Nothing that anybody keeps a copy of has changed.
+    Nothing,
+}
+
+/// What the names of a store mean, for a [`KeyValue`] that hears which of them change.
+pub trait Meanings: fmt::Debug + Send + Sync + 'static {
+    /// What names begin with; others may, too.
+    fn start(&self) -> Vec<u8>;
+
+    /// What a change under this name means.
+    fn meaning(&self, name: &[u8]) -> Meaning;
 }
 
 /// Keeps bytes under names, and forgets them when their life is over or when it needs room.
@@ -194,14 +219,49 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
         async { Ok(Lease::Alone) }
     }
 
-    /// All names that begin so; `None` from a store that cannot list them.
-    fn list(&self, _start: &[u8]) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {
+    /// All names that begin with the first bytes and go on with the second ones, between which the tag
+    /// stands where names have one; `None` from a store that cannot list them. A name may come twice.
+    fn list(
+        &self,
+        _around_tag: (&[u8], &[u8]),
+    ) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {
         async { Ok(None) }
     }
 
-    /// Gives back the space of a namespace that was cleared, as far as that is possible without
-    /// touching what belongs to others.
-    fn clear(&self, _start: &[u8]) -> impl Future<Output = Result<()>> + Send {
-        async { Ok(()) }
+    /// How long the store goes on keeping what stands under these names, in their order: `None` where
+    /// nothing stands, and within it `None` for ever.
+    fn lives(
+        &self,
+        names: &[Vec<u8>],
+    ) -> impl Future<Output = Result<Vec<Option<Option<Duration>>>>> + Send {
+        async move {
+            let found = self.get_many(names).await?;
+            let is_there = |look| matches!(look, Look::Found(_)).then_some(None);
+            Ok(found.into_iter().map(is_there).collect())
+        }
+    }
+
+    /// Tells `watcher` of changes, as [`Store::watch`](crate::store::Store::watch) does; names that change
+    /// are given a meaning. Asked for where names can be read, as [`KeyedBuilder::tagged`] ones can.
+    ///
+    /// [`KeyedBuilder::tagged`]: super::KeyedBuilder::tagged
+    fn watch(&self, _watcher: Weak<dyn Watcher>, _meanings: Arc<dyn Meanings>) -> bool {
+        false
+    }
+
+    /// How those who watch are told of changes at this moment, as
+    /// [`Store::told_by`](crate::store::Store::told_by) has it.
+    fn told_by(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Gives back the room of a namespace that was cleared, by names as [`list`](Self::list) has them, of
+    /// which the last bytes tell whether they may go. What cannot be done is left; nothing of it is valid.
+    fn reclaim(
+        &self,
+        _around_tag: (&[u8], &[u8]),
+        _only: fn(&[u8]) -> bool,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
     }
 }

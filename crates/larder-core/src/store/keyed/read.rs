@@ -96,12 +96,18 @@ impl<K: KeyValue, C> Inner<K, C> {
         self.complete(scene, entries).await?;
         let now = self.clock.now();
         let first_valid = |(candidates, place): ([Candidate<V>; 2], &Place)| {
-            let mut candidates = candidates.into_iter().flatten();
-            let valid = candidates.find(|(key, entry)| {
-                let own = if key.is_base() { 0 } else { place.own };
-                now < entry.meta.keep_until && scene.allows(place, own, entry)
+            let valid = candidates.map(|candidate| {
+                candidate.filter(|(key, entry)| {
+                    let own = if key.is_base() { 0 } else { place.own };
+                    now < entry.keep_until() && scene.allows(place, own, entry)
+                })
             });
-            valid.map(|(_, entry)| entry)
+            let [own, shared] = valid.map(|candidate| candidate.map(|(_, entry)| entry));
+            // What may be served goes before what is only kept to be confirmed.
+            match (own, shared) {
+                (Some(own), Some(shared)) if !own.is_usable(now) => Some(shared),
+                (own, shared) => own.or(shared),
+            }
         };
         Ok(found
             .into_iter()
@@ -163,8 +169,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         let now = self.clock.now();
         found.retain(|(_, entry, own)| {
             let place = scene.places.get(at);
-            now < entry.meta.keep_until
-                && place.is_some_and(|place| scene.allows(place, *own, entry))
+            now < entry.keep_until() && place.is_some_and(|place| scene.allows(place, *own, entry))
         });
         Ok(found
             .into_iter()

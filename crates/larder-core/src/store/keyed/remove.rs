@@ -6,13 +6,18 @@ use std::sync::atomic::Ordering;
 use super::log::Log;
 use super::mark::Mark;
 use super::scene::{Ask, Scene, contended, log_in};
+use super::tagged::only_takes_room;
 use super::{ATTEMPTS, Inner, KeyValue};
 use crate::codec::Codec;
+use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Key;
+use crate::key::{Key, Kind};
 use crate::tag::Tag;
 use crate::time::Timestamp;
 use crate::value::Value;
+
+/// How many keys are removed at once where nobody has counted them.
+const REMOVED_AT_ONCE: usize = 500;
 
 impl<K: KeyValue, C> Inner<K, C> {
     /// Removes keys, as [`try_remove`](Self::try_remove) does. Where a part is away, the marks of the
@@ -94,7 +99,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         removed
     }
 
-    /// The keys of which something valid is in the scene.
+    /// The keys of which something valid is in the scene that may still be used.
     async fn what_is_there<V: Value>(&self, scene: &mut Scene, keys: &[Key]) -> Result<Vec<Key>>
     where
         C: Codec<V>,
@@ -104,9 +109,15 @@ impl<K: KeyValue, C> Inner<K, C> {
             place.base_slot = None;
         }
         let entries = self.valid::<V>(scene, keys).await?;
+        let now = self.clock.now();
+        let usable = |entry: &Entry<V>| entry.is_usable(now);
         let mut there = Vec::new();
         for (at, (key, entry)) in keys.iter().zip(entries).enumerate() {
-            if entry.is_some() || !self.members::<V>(scene, (at, key)).await?.is_empty() {
+            let is_there = entry.as_ref().is_some_and(usable) || {
+                let members = self.members::<V>(scene, (at, key)).await?;
+                members.iter().any(|(_, entry)| usable(entry))
+            };
+            if is_there {
                 there.push(key.clone());
             }
         }
@@ -122,16 +133,20 @@ impl<K: KeyValue, C> Inner<K, C> {
             .await
     }
 
-    /// Removes the base keys that `wanted` names, where the store underneath can list its names. Each
-    /// that has an entry, or a load under way, has a mark.
+    /// Removes the base keys of a kind that begin so and that `wanted` names, where the store underneath
+    /// can list its names. Each that has an entry, or a load under way, has a mark.
     pub(super) async fn remove_where<V: Value>(
         &self,
+        (kind, start): (Kind, &[u8]),
         wanted: impl Fn(&Key) -> bool,
     ) -> Result<Vec<Key>>
     where
         C: Codec<V>,
     {
-        let Some(mut names) = self.pairs.list(self.names.namespace()).await? else {
+        let tagged = self.names.bases_behind_tag(kind, start);
+        let (before, behind) = self.names.around_tag();
+        let listed = (before, tagged.as_deref().unwrap_or(behind));
+        let Some(mut names) = self.pairs.list(listed).await? else {
             let detail = format!(
                 "{} cannot list its keys, so nothing is removed by prefix or pattern (tag the \
                  entries and bump the tag, remove keys one by one, or clear)",
@@ -139,13 +154,34 @@ impl<K: KeyValue, C> Inner<K, C> {
             );
             return Err(Error::new(ErrorKind::Unsupported, detail));
         };
-        names.retain(|name| self.names.may_be_base(name));
-        let mut keys = Vec::new();
-        for found in self.fetch(&names).await?.flatten() {
-            let owner = Mark::read(&found.bytes).and_then(|(_, owner)| Key::decode(owner));
-            keys.extend(owner.filter(|key| key.is_base() && wanted(key)));
+        names.sort_unstable();
+        names.dedup();
+        if tagged.is_none() {
+            names.retain(|name| self.names.may_be_base(name));
         }
-        self.remove(&keys).await
+        let mut removed = Vec::new();
+        for some in names.chunks(REMOVED_AT_ONCE) {
+            let mut keys: Vec<Key> = match &tagged {
+                Some(_) => some
+                    .iter()
+                    .filter_map(|name| self.names.base_of_mark(name))
+                    .collect(),
+                None => self.owners(some).await?,
+            };
+            keys.retain(|key| key.kind() == kind && key.base().starts_with(start) && wanted(key));
+            removed.extend(self.remove(&keys).await?);
+        }
+        Ok(removed)
+    }
+
+    /// The base keys whose marks stand under these names.
+    async fn owners(&self, names: &[Vec<u8>]) -> Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        for found in self.fetch(names).await?.flatten() {
+            let owner = Mark::read(&found.bytes).and_then(|(_, owner)| Key::decode(owner));
+            keys.extend(owner.filter(Key::is_base));
+        }
+        Ok(keys)
     }
 
     pub(super) async fn clear(&self) -> Result<()> {
@@ -154,7 +190,9 @@ impl<K: KeyValue, C> Inner<K, C> {
         if let Err(error) = self.pairs.delete_many(&names).await {
             return Err(self.postponed(names, error).await);
         }
-        self.pairs.clear(self.names.namespace()).await
+        let around_tag = self.names.around_tag();
+        self.pairs.reclaim(around_tag, only_takes_room).await;
+        Ok(())
     }
 
     /// Makes everything with these tags invalid. The log comes first: whoever finds a mark afterwards

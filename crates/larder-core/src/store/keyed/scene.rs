@@ -80,7 +80,7 @@ impl Scene {
     /// Whether nothing that concerns the entry was purged since its load started. `place` is where its
     /// base key lies, `own` the generation of its own mark; the marks of its tags have been read.
     pub(super) fn allows<V>(&self, place: &Place, own: u64, entry: &Entry<V>) -> bool {
-        let fence = &entry.fence;
+        let fence = &entry.fence();
         let stands = |(tag, &generation): (&Tag, &u64)| {
             let mark = self.tags.get(tag).map_or(0, Record::generation);
             mark == generation && mark != 0
@@ -92,8 +92,8 @@ impl Scene {
             && fence.all != 0
             && fence.base != 0
             && fence.sequence == own
-            && generations.len() == entry.meta.tags.len()
-            && entry.meta.tags.iter().zip(generations).all(stands)
+            && generations.len() == entry.tags().len()
+            && entry.tags().iter().zip(generations).all(stands)
     }
 }
 
@@ -225,7 +225,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         scene: &mut Scene,
         entries: impl Iterator<Item = &'a Entry<V>>,
     ) -> Result<()> {
-        let tags = entries.flat_map(|entry| entry.meta.tags.iter());
+        let tags = entries.flat_map(|entry| entry.tags().iter());
         let mut missing: Vec<&Tag> = tags.filter(|tag| !scene.tags.contains_key(tag)).collect();
         missing.sort_unstable();
         missing.dedup();

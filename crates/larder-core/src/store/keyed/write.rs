@@ -25,7 +25,7 @@ impl<K: KeyValue, C> Inner<K, C> {
     where
         C: Codec<V>,
     {
-        let order = entry.fence.order;
+        let order = entry.order();
         if mode == Mode::Replace && !self.orders.claim(key, order) {
             return Ok(Put::Superseded);
         }
@@ -50,17 +50,17 @@ impl<K: KeyValue, C> Inner<K, C> {
     {
         let Write { key, entry, mode } = *write;
         let moment = self.purging.moment();
-        let tags = &entry.meta.tags;
+        let tags = entry.tags();
         let ask = Ask {
             keys: std::slice::from_ref(key),
             tags,
-            log: !entry.fence.is_direct() && entry.fence.tags.len() != tags.len() + 1,
+            log: !entry.is_direct() && entry.fence().tags.len() != tags.len() + 1,
             families: true,
             ..Ask::default()
         };
         let mut scene = self.look(ask).await?;
-        let seen = if entry.fence.is_direct() {
-            self.make_marks(&mut scene, &entry.meta).await?;
+        let seen = if entry.is_direct() {
+            self.make_marks(&mut scene, &entry.meta()).await?;
             0
         } else {
             match self.seen(&mut scene, entry).await? {
@@ -78,18 +78,18 @@ impl<K: KeyValue, C> Inner<K, C> {
         if in_two_steps && !self.purging.none_since(moment) {
             // A purge of this process may have been undone a moment ago. Purging once more is safe.
             self.delete_marks(&scene).await?;
-            let fenced = !entry.fence.is_direct();
+            let fenced = !entry.is_direct();
             return Ok(fenced.then_some(Put::Fenced));
         }
         let fence = super::scene::fence(&scene, tags, seen);
-        let stored = Entry::new(entry.meta.clone(), entry.value.clone(), fence);
+        let stored = Entry::new(entry.meta(), entry.value.clone(), fence);
         self.write(write, &scene, &stored).await
     }
 
     /// The number of the last bump that the load has seen; `None` when something was purged since it
     /// started.
     async fn seen<V>(&self, scene: &mut Scene, entry: &Entry<V>) -> Result<Option<u64>> {
-        let fence = &entry.fence;
+        let fence = &entry.fence();
         let Some(place) = scene.places.first() else {
             return Ok(None);
         };
@@ -108,7 +108,7 @@ impl<K: KeyValue, C> Inner<K, C> {
             let mark = scene.tags.get(tag).map_or(0, Record::generation);
             mark != 0 && known.contains(&mark)
         };
-        let late: Vec<&Tag> = entry.meta.tags.iter().filter(|tag| !stands(tag)).collect();
+        let late: Vec<&Tag> = entry.tags().iter().filter(|tag| !stands(tag)).collect();
         if late.is_empty() {
             return Ok(Some(seen));
         }
@@ -116,7 +116,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         if log.is_none_or(|log| late.iter().any(|tag| log.bumped_since(seen, tag))) {
             return Ok(None);
         }
-        self.make_marks(scene, &entry.meta).await?;
+        self.make_marks(scene, &entry.meta()).await?;
         Ok(Some(seen))
     }
 
@@ -135,12 +135,13 @@ impl<K: KeyValue, C> Inner<K, C> {
         Ok(())
     }
 
-    /// Whether a valid entry of exactly this key is there.
+    /// Whether a valid entry of exactly this key is there that may still be used.
     async fn is_taken<V: Value>(&self, scene: &mut Scene, key: &Key) -> Result<bool>
     where
         C: Codec<V>,
     {
-        Ok(self.own::<V>(scene, key).await?.is_some())
+        let own = self.own::<V>(scene, key).await?;
+        Ok(own.is_some_and(|entry| entry.is_usable(self.clock.now())))
     }
 
     /// The valid entry of exactly the key that the scene was made of.
@@ -162,10 +163,10 @@ impl<K: KeyValue, C> Inner<K, C> {
     /// Lets the marks outlive the entry, and keeps the family of the base key. Answers whether a mark
     /// was written anew; `None` when something has changed meanwhile.
     async fn prepare<V>(&self, scene: &mut Scene, write: &Write<'_, V>) -> Result<Option<bool>> {
-        let keep_until = write.entry.meta.keep_until;
+        let keep_until = write.entry.keep_until();
         let until = self.end_of_marks(keep_until);
         let mut swapped = false;
-        for tag in write.entry.meta.tags.iter() {
+        for tag in write.entry.tags().iter() {
             let record = scene.tags.get_mut(tag);
             if let Some(record) = record.filter(|record| record.until() < keep_until) {
                 if !self.prolong(record, until, false).await? {
@@ -177,7 +178,7 @@ impl<K: KeyValue, C> Inner<K, C> {
         let Some(place) = scene.places.first_mut() else {
             return Ok(None);
         };
-        if let Some(family) = grown(place, write) {
+        if let Some(family) = grown(place, write, until) {
             let (name, life) = (self.names.family(write.key), self.life(family.until()));
             let pair = (place.family.as_ref(), family.write());
             if !self.replace(&name, pair, life).await? {
@@ -227,7 +228,7 @@ impl<K: KeyValue, C> Inner<K, C> {
             return self.turn_away(write.key, write.mode).await.map(Some);
         }
         match self
-            .write_bytes(write, scene, (bytes, stored.meta.keep_until))
+            .write_bytes(write, scene, (bytes, stored.keep_until()))
             .await
         {
             Ok(true) => {}
@@ -304,9 +305,9 @@ impl<K: KeyValue, C> Inner<K, C> {
             let count = entry.value.as_count();
             let count = count.and_then(|count| count.checked_add(delta));
             let count = count.ok_or_else(|| not_a_counter(key))?;
-            let entry = Entry::new(entry.meta, value_of(count)?, entry.fence);
+            let entry = Entry::new(entry.meta(), value_of(count)?, entry.fence());
             let bytes = self.envelope.seal_entry(key, &entry, &self.codec)?;
-            let (name, life) = (self.names.slot(key), self.life(entry.meta.keep_until));
+            let (name, life) = (self.names.slot(key), self.life(entry.keep_until()));
             let there = scene.places.first();
             let there = there.and_then(|place| place.slot.as_ref());
             if self.replace(&name, (there, bytes), life).await? {
@@ -318,12 +319,12 @@ impl<K: KeyValue, C> Inner<K, C> {
 }
 
 /// The family of a base key with the variant that is being written; `None` where it is in there.
-fn grown<V>(place: &Place, write: &Write<'_, V>) -> Option<Family> {
+fn grown<V>(place: &Place, write: &Write<'_, V>, until: Timestamp) -> Option<Family> {
     if write.key.is_base() {
         return None;
     }
     let family = place.family().unwrap_or(Family::new());
-    family.with(write.key.digest(), write.entry.meta.keep_until)
+    family.with(write.key.digest(), (write.entry.keep_until(), until))
 }
 
 fn not_a_counter(key: &Key) -> Error {

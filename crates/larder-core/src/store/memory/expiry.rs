@@ -1,33 +1,35 @@
 //! When entries stop being worth anything, so that their memory can be given back.
 
 use std::collections::{BTreeMap, HashSet, hash_set};
-use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::quality::RandomState;
-
-use crate::entry::Meta;
-use crate::key::Key;
+use super::names::AsIs;
 use crate::time::Timestamp;
 
-/// The stored keys by the second in which their entries expire. Entries that never expire are not
-/// in here.
+/// The hashes of the stored keys by the second in which their entries expire. Entries that never
+/// expire are not in here.
+///
+/// A hash takes an eighth of the room of a key. Two keys that share one have one place: when the first
+/// of them leaves it, the other goes when its room is needed.
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
     shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
+    /// No second of a shard is before this one. Written within its lock, read without.
+    first: [AtomicU64; SHARDS],
     /// The shard to sweep next.
     next: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    seconds: BTreeMap<u64, HashSet<Key, RandomState>>,
-    /// What is left of a second that is over. Taking the keys one by one from a set would search its
+    seconds: BTreeMap<u64, Hashes>,
+    /// What is left of a second that is over. Taking the hashes one by one from a set would search its
     /// emptied part again for each.
-    over: Option<hash_set::IntoIter<Key>>,
+    over: Option<hash_set::IntoIter<u64>>,
 }
+
+type Hashes = HashSet<u64, AsIs>;
 
 const SHARDS: usize = 16;
 
@@ -42,54 +44,62 @@ impl Expiry {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn second(meta: &Meta) -> Option<u64> {
-        (meta.keep_until != Timestamp::NEVER).then(|| meta.keep_until.as_millis() / 1000)
+    fn second(until: Timestamp) -> Option<u64> {
+        (until != Timestamp::NEVER).then(|| until.as_millis() / 1000)
     }
 
     /// Whether the two have the same place in here.
-    pub(super) fn same_second(one: &Meta, other: &Meta) -> bool {
+    pub(super) fn same_second(one: Timestamp, other: Timestamp) -> bool {
         Self::second(one) == Self::second(other)
     }
 
-    fn place(&self, key: &Key, meta: &Meta) -> Option<(MutexGuard<'_, Shard>, u64)> {
-        Self::second(meta).map(|second| {
-            let shard = self.hasher.hash_one(key) as usize % SHARDS;
-            (self.lock(shard), second)
-        })
+    fn place(&self, hash: u64, until: Timestamp) -> Option<(MutexGuard<'_, Shard>, u64)> {
+        Self::second(until).map(|second| (self.lock(Self::shard(hash)), second))
     }
 
-    pub(super) fn join(&self, key: &Key, meta: &Meta) {
-        if let Some((mut shard, second)) = self.place(key, meta) {
-            let keys = shard.seconds.entry(second).or_default();
-            keys.insert(key.clone());
+    /// A set of hashes finds its places by their lowest and their highest bits.
+    const fn shard(hash: u64) -> usize {
+        (hash >> 40) as usize % SHARDS
+    }
+
+    pub(super) fn join(&self, hash: u64, until: Timestamp) {
+        if let Some((mut shard, second)) = self.place(hash, until) {
+            shard.seconds.entry(second).or_default().insert(hash);
+            self.first[Self::shard(hash)].fetch_min(second, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn leave(&self, key: &Key, meta: &Meta) {
-        let Some((mut shard, second)) = self.place(key, meta) else {
+    pub(super) fn leave(&self, hash: u64, until: Timestamp) {
+        let Some((mut shard, second)) = self.place(hash, until) else {
             return;
         };
-        if let Some(keys) = shard.seconds.get_mut(&second) {
-            keys.remove(key);
-            if keys.is_empty() {
+        if let Some(hashes) = shard.seconds.get_mut(&second) {
+            hashes.remove(&hash);
+            if hashes.is_empty() {
                 shard.seconds.remove(&second);
             }
         }
     }
 
-    /// Takes a few keys whose second is over. What has become of them meanwhile is for the caller to
-    /// look.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<Key> {
-        let shard = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
-        let mut shard = self.lock(shard);
+    /// Takes the hashes of a few keys whose second is over. What has become of them meanwhile is for
+    /// the caller to look.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<u64> {
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        // Most writes find nothing due, and need no lock to see it.
+        if self.first[at].load(Ordering::Relaxed) >= now.as_millis() / 1000 {
+            return Vec::new();
+        }
+        let mut shard = self.lock(at);
         let mut due = Vec::new();
         while due.len() < SWEEP {
-            if let Some(key) = shard.over.as_mut().and_then(Iterator::next) {
-                due.push(key);
+            if let Some(hash) = shard.over.as_mut().and_then(Iterator::next) {
+                due.push(hash);
                 continue;
             }
             shard.over = shard.take_second(now);
             if shard.over.is_none() {
+                let first = shard.seconds.keys().next().copied();
+                self.first[at].store(first.unwrap_or(u64::MAX), Ordering::Relaxed);
                 break;
             }
         }
@@ -98,7 +108,7 @@ impl Expiry {
 }
 
 impl Shard {
-    fn take_second(&mut self, now: Timestamp) -> Option<hash_set::IntoIter<Key>> {
+    fn take_second(&mut self, now: Timestamp) -> Option<hash_set::IntoIter<u64>> {
         let first = self.seconds.first_entry()?;
         (*first.key() < now.as_millis() / 1000).then(|| first.remove().into_iter())
     }

@@ -7,22 +7,26 @@
 //! No lock is held while a value is dropped: a value may be a Python object whose destructor calls
 //! the cache again. Replaced and evicted values are handed out of the locked section and die there.
 
+mod builder;
 mod expiry;
 mod families;
+mod names;
+mod near;
 mod purges;
 mod table;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::builder::MemoryBuilder;
 use self::purges::Purges;
-use self::table::{Bounds, Slot, Table, Verdict};
+use self::table::{Slot, Table, Verdict};
 use super::{Listed, Mode, Put, Reading, Removal, Size, Store};
 use crate::entry::{Entry, Fence, Meta};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Kind};
 use crate::tag::Tag;
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, Timestamp};
 use crate::value::Value;
 
 /// Entries in this process. Cheap to clone; all clones are one store.
@@ -41,76 +45,6 @@ pub(crate) struct Shared<V: Value> {
     clock: Arc<dyn Clock>,
 }
 
-/// Builds a [`Memory`] store.
-#[derive(Clone, Debug)]
-pub struct MemoryBuilder {
-    max_entries: usize,
-    max_bytes: usize,
-    clock: Option<Arc<dyn Clock>>,
-}
-
-impl MemoryBuilder {
-    /// At most this many entries. Default: 100,000.
-    #[must_use]
-    pub fn max_entries(mut self, entries: usize) -> Self {
-        self.max_entries = entries;
-        self
-    }
-
-    /// At most this many bytes, keys and bookkeeping included, as the values weigh themselves.
-    /// Default: 256 MiB. One entry takes at most half of them, or of its shard in a store of more than
-    /// 64 MiB and 8,192 entries: see [`Store::max_weight`].
-    #[must_use]
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
-        self
-    }
-
-    /// The clock by which entries expire. Default: the clock of the machine.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Builds the store.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] when a bound is zero.
-    pub fn build<V: Value>(self) -> Result<Memory<V>> {
-        for (name, bound) in [
-            ("max_entries", self.max_entries),
-            ("max_bytes", self.max_bytes),
-        ] {
-            if bound == 0 {
-                let detail = format!("{name} is 0 (use at least 1, or the null store)");
-                return Err(Error::new(ErrorKind::Config, detail));
-            }
-        }
-        let bounds = Bounds {
-            entries: self.max_entries,
-            bytes: self.max_bytes,
-        };
-        Ok(Memory(Arc::new(Shared {
-            table: Table::new(bounds),
-            purges: Purges::default(),
-            clock: self.clock.unwrap_or_else(|| SystemClock::shared()),
-        })))
-    }
-}
-
-impl Memory<()> {
-    /// A builder with the default bounds, of a store of any values.
-    pub fn builder() -> MemoryBuilder {
-        MemoryBuilder {
-            max_entries: 100_000,
-            max_bytes: 256 << 20,
-            clock: None,
-        }
-    }
-}
-
 impl<V: Value> Memory<V> {
     /// The entry of `key`, if it is there and valid, without an `async` detour.
     ///
@@ -121,6 +55,42 @@ impl<V: Value> Memory<V> {
             return own;
         }
         self.0.valid(&key.base_key()).or(own)
+    }
+
+    /// The entry of exactly this key, if it is there and valid, though another one may serve the key as
+    /// well. It is [still there](Self::still_holds) as long as nothing else is stored under the key.
+    pub fn own(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        self.0.valid(key)
+    }
+
+    /// Whether an entry that [`own`](Self::own) has answered would be answered again. `false` says
+    /// nothing: ask again then. For who keeps answers at hand that are given very often, and asks for
+    /// some of them all the same, because what nobody asks for is evicted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder_core::{Cache, Key, Kind, Policy, ThreadPark, drive, store::Memory};
+    ///
+    /// let memory = Memory::builder().build::<String>()?;
+    /// let cache: Cache<String> = Cache::new(memory.clone());
+    /// let key = Key::new(Kind::User, "greeting");
+    /// let policy = Policy::new(Duration::from_secs(60));
+    /// let work = async {
+    ///     cache.put(&key, "hello".to_owned(), &policy).await?;
+    ///     let entry = memory.own(&key).expect("has just been stored");
+    ///     assert!(memory.still_holds(&entry));
+    ///     cache.remove(&key).await?;
+    ///     assert!(!memory.still_holds(&entry));
+    ///     larder_core::Result::Ok(())
+    /// };
+    /// let Ok(done) = drive(work, &ThreadPark);
+    /// done?;
+    /// # Ok::<(), larder_core::Error>(())
+    /// ```
+    #[inline]
+    pub fn still_holds(&self, entry: &Entry<V>) -> bool {
+        let seen = entry.verified();
+        seen != 0 && (entry.tags().is_empty() || seen == self.0.purges.sequence())
     }
 
     /// All keys with a valid entry that may still be used, in any order. Takes time in proportion to
@@ -147,7 +117,8 @@ impl<V: Value> Shared<V> {
 
     /// Whether the entry may still be used, for whatever its policy allowed.
     fn usable(&self, entry: &Entry<V>) -> bool {
-        let until = entry.meta.keep_until;
+        // Not `is_usable`: what never ends is spared the clock.
+        let until = entry.spare_until();
         until == Timestamp::NEVER || self.clock.now() < until
     }
 
@@ -159,7 +130,7 @@ impl<V: Value> Shared<V> {
     fn verify(&self, key: &Key, slot: &Slot<V>) -> bool {
         let seen = slot.entry.verified();
         let now = self.purges.sequence();
-        if seen == now || (seen != 0 && slot.entry.meta.tags.is_empty()) {
+        if seen == now || (seen != 0 && slot.entry.tags().is_empty()) {
             return true;
         }
         let valid = self.holds(key, &slot.entry);
@@ -184,11 +155,11 @@ impl<V: Value> Shared<V> {
     }
 
     fn put(&self, key: &Key, mut entry: Arc<Entry<V>>, mode: Mode) -> Put {
-        if entry.fence.is_direct() || entry.verified() != 0 {
+        if entry.is_direct() || !entry.is_new() {
             let entry = Arc::make_mut(&mut entry);
             entry.forget_verified();
-            if entry.fence.is_direct() {
-                entry.fence.sequence = self.purges.sequence();
+            if entry.is_direct() {
+                entry.begin_at(self.purges.sequence());
             }
         }
         // What is fenced already must not push out what is there and may be valid.
@@ -206,9 +177,7 @@ impl<V: Value> Shared<V> {
             Some(old) if mode == Mode::IfAbsent && self.stands(key, old) => {
                 Verdict::Keep(Put::Exists)
             }
-            Some(old) if old.entry.fence.order > slot.entry.fence.order => {
-                Verdict::Keep(Put::Superseded)
-            }
+            Some(old) if old.entry.order() > slot.entry.order() => Verdict::Keep(Put::Superseded),
             _ => Verdict::Replace,
         });
         if let Err(kept) = stored {
@@ -235,7 +204,7 @@ impl<V: Value> Shared<V> {
             return false;
         }
         let base = key.base_key();
-        let newer = |there: &Slot<V>| there.entry.fence.order > slot.entry.fence.order;
+        let newer = |there: &Slot<V>| there.entry.order() > slot.entry.order();
         let there = self.table.peek(&base);
         there.is_some_and(|there| newer(&there) && self.stands(&base, &there))
     }
@@ -244,7 +213,7 @@ impl<V: Value> Shared<V> {
     /// newer value exists, and goes.
     fn turn_away(&self, key: &Key, slot: &Slot<V>, mode: Mode) -> Put {
         if mode == Mode::Replace {
-            let older = |there: &Slot<V>| there.entry.fence.order <= slot.entry.fence.order;
+            let older = |there: &Slot<V>| there.entry.order() <= slot.entry.order();
             drop(self.table.remove_if(key, older));
         }
         Put::TooLarge
@@ -293,11 +262,34 @@ impl<V: Value> Shared<V> {
         self.purges.clear();
         self.table.clear();
     }
+
+    fn purge(&self, what: &Removal<'_>) -> Vec<Key> {
+        match *what {
+            Removal::Keys(keys) => {
+                let removed = keys.iter().filter(|key| self.remove_key(key));
+                removed.cloned().collect()
+            }
+            Removal::Prefix(kind, prefix) => {
+                self.remove_where(|key| key.kind() == kind && key.base().starts_with(prefix))
+            }
+            Removal::Pattern(kind, pattern) => {
+                self.remove_where(|key| key.kind() == kind && pattern.matches(key.base()))
+            }
+            Removal::All => {
+                self.clear();
+                Vec::new()
+            }
+        }
+    }
 }
 
 impl<V: Value> Store<V> for Memory<V> {
     fn name(&self) -> &'static str {
         "memory"
+    }
+
+    fn holds_values(&self) -> bool {
+        true
     }
 
     fn keeps_at_hand(&self) -> bool {
@@ -335,7 +327,7 @@ impl<V: Value> Store<V> for Memory<V> {
         let mut keys = self.keys();
         keys.retain(|key| key.kind() == kind && key.base().starts_with(prefix));
         let found = keys.into_iter().filter_map(|key| {
-            let until = self.0.valid(&key)?.meta.keep_until;
+            let until = self.0.valid(&key)?.keep_until();
             let left = (until != Timestamp::NEVER).then(|| until.since(now));
             Some((key, left))
         });
@@ -352,23 +344,12 @@ impl<V: Value> Store<V> for Memory<V> {
     }
 
     async fn remove(&self, what: Removal<'_>) -> Result<Vec<Key>> {
-        Ok(match what {
-            Removal::Keys(keys) => keys
-                .iter()
-                .filter(|key| self.0.remove_key(key))
-                .cloned()
-                .collect(),
-            Removal::Prefix(kind, prefix) => self
-                .0
-                .remove_where(|key| key.kind() == kind && key.base().starts_with(prefix)),
-            Removal::Pattern(kind, pattern) => self
-                .0
-                .remove_where(|key| key.kind() == kind && pattern.matches(key.base())),
-            Removal::All => {
-                self.0.clear();
-                Vec::new()
-            }
-        })
+        Ok(self.0.purge(&what))
+    }
+
+    async fn forget(&self, keys: &[Key]) -> Result<()> {
+        keys.iter().for_each(|key| drop(self.0.table.remove(key)));
+        Ok(())
     }
 
     async fn bump(&self, tags: &[Tag]) -> Result<()> {
@@ -411,10 +392,12 @@ impl<V: Value> Shared<V> {
         let count = start.and_then(|start| start.checked_add(delta));
         let count = count.ok_or_else(|| not_a_counter(key))?;
         let value = V::from_count(count).ok_or_else(|| not_a_counter(key))?;
-        let meta = old.as_ref().map_or(meta, |entry| &entry.meta).clone();
+        let meta = old
+            .as_ref()
+            .map_or_else(|| meta.clone(), |entry| entry.meta());
         let fence = Fence {
             sequence,
-            order: old.as_ref().map_or(0, |entry| entry.fence.order),
+            order: old.as_ref().map_or(0, |entry| entry.order()),
             ..Fence::default()
         };
         let entry = Arc::new(Entry::new(meta, value, fence));

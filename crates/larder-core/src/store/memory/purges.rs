@@ -82,7 +82,7 @@ impl Purges {
     pub(super) fn allow<V>(&self, key: &Key, entry: &Entry<V>) -> bool {
         // A purge is published last, so a sequence that has not moved means that there was none, or
         // one that is not over yet and will look for the entry.
-        let seen = entry.fence.sequence;
+        let seen = entry.sequence();
         if self.sequence() == seen {
             return true;
         }
@@ -90,13 +90,13 @@ impl Purges {
         records.removed.of(|| key.digest()) <= seen
             && records.removed.of(|| xxh3_128(key.base_bytes())) <= seen
             && records.cleared <= seen
-            && records.latest_bump(&entry.meta.tags) <= seen
+            && records.latest_bump(entry.tags()) <= seen
     }
 
     /// As [`allow`](Self::allow), for an entry that its key still led to: only tags can be against it.
     pub(super) fn allow_tags<V>(&self, entry: &Entry<V>) -> bool {
-        let tags = &entry.meta.tags;
-        tags.is_empty() || self.lock().latest_bump(tags) <= entry.fence.sequence
+        let tags = entry.tags();
+        tags.is_empty() || self.lock().latest_bump(tags) <= entry.sequence()
     }
 }
 

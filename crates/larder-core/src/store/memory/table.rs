@@ -10,19 +10,20 @@
 //! - Whoever changes what a key leads to holds the key's stripe; only eviction does not, because it
 //!   hits other keys than the one that is being written. What was evicted leaves the indexes under its
 //!   own stripe afterwards, unless it is in the table again by then.
+//! - An entry that has left the table is marked so, before the call that took it out ends: by then
+//!   nobody who held on to it takes it for stored.
 //! - Locks are taken in the order stripe, shard of the table, shard of an index. Values die with none
 //!   of them held.
 
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhash::quality::RandomState;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::expiry::Expiry;
 use super::families::Families;
+use super::names::{Named, Names};
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::store::Put;
@@ -36,12 +37,13 @@ pub(super) struct Slot<V> {
     pub(super) weight: usize,
 }
 
-/// The table's own bytes for an entry: the slot, its place in the table and the counts of the `Arc`s.
+/// The table's own bytes for an entry: the slot with the key, its places in the table and the indexes, the
+/// counts of the `Arc` and what the allocator adds.
 const OVERHEAD: usize = 120;
 
 impl<V: Value> Slot<V> {
     pub(super) fn new(key: &Key, entry: Arc<Entry<V>>) -> Self {
-        let weight = key.as_bytes().len() + entry.full_weight() + OVERHEAD;
+        let weight = key.behind() + entry.full_weight() + OVERHEAD;
         Self { entry, weight }
     }
 }
@@ -122,6 +124,7 @@ impl<V: Value> Lifecycle<Key, Slot<V>> for Watch {
     type RequestState = Fallout<V>;
 
     fn on_evict(&self, fallout: &mut Fallout<V>, key: Key, slot: Slot<V>) {
+        slot.entry.leaves();
         if fallout.first.is_none() {
             fallout.first = Some((key, slot));
         } else {
@@ -130,14 +133,14 @@ impl<V: Value> Lifecycle<Key, Slot<V>> for Watch {
     }
 }
 
-type Inner<V> = Cache<Key, Slot<V>, Weigh, RandomState, Watch>;
+type Inner<V> = Cache<Key, Slot<V>, Weigh, Names, Watch>;
 
 pub(super) struct Table<V: Value> {
     cache: Inner<V>,
     families: Families,
     expiry: Expiry,
     stripes: [Mutex<()>; STRIPES],
-    hasher: RandomState,
+    names: Names,
     bytes: AtomicU64,
     evicted: AtomicU64,
     max_entry: usize,
@@ -167,15 +170,15 @@ impl<V: Value> Table<V> {
             .hot_allocation(if bounds.entries == 1 { 1.0 } else { 0.97 })
             .build()
             .unwrap_or_else(|_| unreachable!("both capacities are set"));
-        let hasher = RandomState::default();
-        let cache = Cache::with_options(options, Weigh::new(bounds), hasher.clone(), Watch);
+        let names = Names::default();
+        let cache = Cache::with_options(options, Weigh::new(bounds), names.clone(), Watch);
         let max_entry = bounds.bytes / cache.num_shards() / 2;
         Self {
             cache,
             families: Families::default(),
             expiry: Expiry::default(),
             stripes: std::array::from_fn(|_| Mutex::default()),
-            hasher,
+            names,
             bytes: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             max_entry,
@@ -202,13 +205,13 @@ impl<V: Value> Table<V> {
         self.families.of(base)
     }
 
-    fn stripe(&self, key: &Key) -> MutexGuard<'_, ()> {
-        let stripe = self.hasher.hash_one(key) as usize % STRIPES;
-        self.stripes[stripe]
+    fn stripe(&self, hash: u64) -> MutexGuard<'_, ()> {
+        self.stripes[hash as usize % STRIPES]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     pub(super) fn get(&self, key: &Key) -> Option<Slot<V>> {
         self.cache.get(key)
     }
@@ -225,16 +228,16 @@ impl<V: Value> Table<V> {
         slot: &Slot<V>,
         judge: impl FnOnce(Option<&Slot<V>>) -> Verdict,
     ) -> Result<(), Put> {
+        let named = self.names.name(key);
         let (there, outcome) = {
-            let _stripe = self.stripe(key);
-            let there = self.cache.peek(key);
+            let _stripe = self.stripe(named.hash);
+            let there = self.cache.peek(&named);
             let outcome = match judge(there.as_ref()) {
                 Verdict::Keep(put) => Err(put),
                 Verdict::Replace => {
-                    self.families.join(key);
-                    self.expiry.join(key, &slot.entry.meta);
+                    self.join(named, slot, there.as_ref());
                     let fallout = self.insert(key, slot);
-                    self.replaced(key, slot, &fallout);
+                    self.replaced(named, slot, &fallout);
                     Ok(fallout)
                 }
             };
@@ -245,12 +248,27 @@ impl<V: Value> Table<V> {
         Ok(())
     }
 
+    /// Puts a key into the indexes as far as what is there has not, for who holds the key's stripe:
+    /// whatever evicts that now takes nothing out of them before it sees `slot`.
+    fn join(&self, named: Named<'_>, slot: &Slot<V>, there: Option<&Slot<V>>) {
+        if there.is_none() {
+            self.families.join(named.key);
+        }
+        let until = slot.entry.keep_until();
+        if there.is_none_or(|there| !Expiry::same_second(there.entry.keep_until(), until)) {
+            self.expiry.join(named.hash, until);
+        }
+    }
+
     fn insert(&self, key: &Key, slot: &Slot<V>) -> Fallout<V> {
         let mut fallout = Fallout::default();
         // A key that was evicted lately enters among the hot entries, and if all of those have been
         // read it is the first to leave them again. The second time it enters as any other key does,
         // after room has been made for it.
-        for _ in 0..2 {
+        for round in 0..2 {
+            if round > 0 {
+                slot.entry.comes_back();
+            }
             let before = fallout.iter().count();
             self.bytes.fetch_add(slot.weight as u64, Ordering::Relaxed);
             self.cache
@@ -263,10 +281,12 @@ impl<V: Value> Table<V> {
     }
 
     /// Takes what `slot` replaced out of the index of seconds, for who holds the key's stripe.
-    fn replaced(&self, key: &Key, slot: &Slot<V>, fallout: &Fallout<V>) {
+    fn replaced(&self, named: Named<'_>, slot: &Slot<V>, fallout: &Fallout<V>) {
+        let until = slot.entry.keep_until();
         for (out, old) in fallout.iter() {
-            if out == key && !Expiry::same_second(&old.entry.meta, &slot.entry.meta) {
-                self.expiry.leave(key, &old.entry.meta);
+            let former = old.entry.keep_until();
+            if !Expiry::same_second(former, until) && out == named.key {
+                self.expiry.leave(named.hash, former);
             }
         }
     }
@@ -287,15 +307,17 @@ impl<V: Value> Table<V> {
     /// Takes an entry that has left the table out of the indexes, as far as no other entry of the
     /// same key needs its places there.
     fn unlink(&self, key: &Key, gone: &Slot<V>) {
+        let named = self.names.name(key);
         let there = {
-            let _stripe = self.stripe(key);
-            let there = self.cache.peek(key);
+            let _stripe = self.stripe(named.hash);
+            let there = self.cache.peek(&named);
             if there.is_none() {
                 self.families.leave(key);
             }
-            let now = there.as_ref().map(|slot| &slot.entry.meta);
-            if now.is_none_or(|now| !Expiry::same_second(now, &gone.entry.meta)) {
-                self.expiry.leave(key, &gone.entry.meta);
+            let former = gone.entry.keep_until();
+            let now = there.as_ref().map(|slot| slot.entry.keep_until());
+            if now.is_none_or(|now| !Expiry::same_second(now, former)) {
+                self.expiry.leave(named.hash, former);
             }
             there
         };
@@ -313,23 +335,40 @@ impl<V: Value> Table<V> {
         key: &Key,
         condition: impl FnOnce(&Slot<V>) -> bool,
     ) -> Option<Slot<V>> {
-        let _stripe = self.stripe(key);
-        let (_, slot) = self.cache.remove_if(key, |slot| condition(slot))?;
-        self.families.leave(key);
-        self.expiry.leave(key, &slot.entry.meta);
-        self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
+        let named = self.names.name(key);
+        let _stripe = self.stripe(named.hash);
+        let (_, slot) = self.cache.remove_if(&named, |slot| condition(slot))?;
+        self.removed(named, &slot);
         Some(slot)
+    }
+
+    /// Takes what was removed from the books and the indexes, for who holds the key's stripe.
+    fn removed(&self, named: Named<'_>, slot: &Slot<V>) {
+        slot.entry.leaves();
+        self.families.leave(named.key);
+        self.expiry.leave(named.hash, slot.entry.keep_until());
+        self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
     }
 
     /// Gives back the memory of a few entries that have expired.
     pub(super) fn sweep(&self, now: Timestamp) {
-        for key in self.expiry.due(now) {
-            drop(self.remove_if(&key, |slot| slot.entry.meta.keep_until <= now));
+        for hash in self.expiry.due(now) {
+            let gone = {
+                let _stripe = self.stripe(hash);
+                let expired = |slot: &Slot<V>| slot.entry.keep_until() <= now;
+                let gone = self.cache.remove_if(&self.names.of_hash(hash), expired);
+                if let Some((key, slot)) = &gone {
+                    self.removed(Named { key, hash }, slot);
+                }
+                gone
+            };
+            drop(gone);
         }
     }
 
     pub(super) fn clear(&self) {
         for (key, slot) in self.cache.drain() {
+            slot.entry.leaves();
             self.bytes.fetch_sub(slot.weight as u64, Ordering::Relaxed);
             self.unlink(&key, &slot);
         }

@@ -17,7 +17,7 @@ use crate::value::Value;
 /// A store that comes back still holds what should be gone. Whoever works with the store looks here
 /// first, so that this process reads nothing that it has purged. The debts are those of one process,
 /// and are lost with it.
-pub(super) struct Owed {
+pub(crate) struct Owed {
     /// Whether there are debts, or somebody is about to pay some. Set before a purge that failed
     /// answers, so whoever comes after it sees it.
     any: AtomicBool,
@@ -30,6 +30,14 @@ pub(super) struct Owed {
 const LIMIT: usize = 10_000;
 /// How many names go to the store in one operation, so that each stays within its deadline.
 const PART: usize = 500;
+
+/// Whether what failed so may work another time.
+pub(crate) fn is_outage(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Store | ErrorKind::Timeout | ErrorKind::Unavailable
+    )
+}
 
 #[derive(Default)]
 struct Debts {
@@ -105,7 +113,7 @@ impl Owed {
     }
 
     /// Whether the store has had every purge. Asked before each operation.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.any.load(Ordering::Acquire)
     }
 
@@ -113,13 +121,22 @@ impl Owed {
         self.debts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many purges are owed.
+    pub(crate) fn count(&self) -> usize {
+        if self.is_empty() {
+            0
+        } else {
+            self.lock().len()
+        }
+    }
+
     /// Notes a removal that failed. Answers how many purges are owed now.
-    pub(super) fn removal(&self, what: &Removal<'_>) -> usize {
+    pub(crate) fn removal(&self, what: &Removal<'_>) -> usize {
         self.note(|debts| debts.add(what))
     }
 
     /// Notes a bump that failed. Answers how many purges are owed now.
-    pub(super) fn bump(&self, tags: &[Tag]) -> usize {
+    pub(crate) fn bump(&self, tags: &[Tag]) -> usize {
         self.note(|debts| debts.tags.extend(tags.iter().cloned()))
     }
 
@@ -136,7 +153,7 @@ impl Owed {
     /// # Errors
     ///
     /// When the store fails again, or while somebody else is at it: nothing may be read then.
-    pub(super) async fn pay<V: Value, S: Store<V>>(&self, store: &S) -> Result<usize> {
+    pub(crate) async fn pay<V: Value, S: Store<V>>(&self, store: &S) -> Result<usize> {
         if self.paying.swap(true, Ordering::AcqRel) {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -183,29 +200,38 @@ impl Debts {
     /// Carries everything out, forgetting each part once the store has taken it.
     async fn carry_out<V: Value, S: Store<V>>(&mut self, store: &S) -> Result<()> {
         if self.all {
-            store.remove(Removal::All).await?;
+            settled(store.remove(Removal::All).await)?;
             *self = Self::default();
             return Ok(());
         }
         while !self.keys.is_empty() {
             let part: Vec<Key> = self.keys.iter().take(PART).cloned().collect();
-            store.remove(Removal::Keys(&part)).await?;
+            settled(store.remove(Removal::Keys(&part)).await)?;
             part.iter().for_each(|key| drop(self.keys.take(key)));
         }
         while let Some((kind, prefix)) = self.prefixes.iter().next().cloned() {
-            store.remove(Removal::Prefix(kind, &prefix)).await?;
+            settled(store.remove(Removal::Prefix(kind, &prefix)).await)?;
             self.prefixes.remove(&(kind, prefix));
         }
         while let Some((kind, pattern)) = self.patterns.last() {
-            store.remove(Removal::Pattern(*kind, pattern)).await?;
+            settled(store.remove(Removal::Pattern(*kind, pattern)).await)?;
             self.patterns.pop();
         }
         while !self.tags.is_empty() {
             let part: Vec<Tag> = self.tags.iter().take(PART).cloned().collect();
-            store.bump(&part).await?;
+            settled(store.bump(&part).await)?;
             part.iter().for_each(|tag| drop(self.tags.take(tag)));
         }
         Ok(())
+    }
+}
+
+/// Whether nothing is left to do about a purge: the store has had it, or a part of it has not and the
+/// store sees to that.
+fn settled<T>(answer: Result<T>) -> Result<()> {
+    match answer {
+        Err(error) if error.kind() != ErrorKind::Postponed => Err(error),
+        _ => Ok(()),
     }
 }
 
