@@ -147,6 +147,10 @@ impl<V: Value, S: Store<V> + fmt::Debug> Store<V> for LeasingStore<S> {
         self.store.may_wait()
     }
 
+    fn holds_values(&self) -> bool {
+        self.store.holds_values()
+    }
+
     fn may_block(&self) -> bool {
         self.store.may_block()
     }

@@ -11,7 +11,11 @@
 //! - [`Gate`]: stops threads and tasks until it is opened;
 //! - [`CountingOrigin`]: something to be cached, slow and failing on demand, that counts its calls;
 //! - [`FailingStore`] and [`SlowStore`]: any store, failing or waiting on demand;
+//! - [`SpyStore`]: any store, with the bytes that are read from it;
 //! - [`LeasingStore`]: any store, as processes share it;
+//! - [`TellingStore`]: any store, with a channel that tells of changes;
+//! - [`machine`]: stores that the processes of one machine share, on which they are killed;
+//! - [`Pair`]: a store of which every other operation happens in another process;
 //! - [`Program`] and [`Liar`]: a real server, to be frozen and killed, and one that lies;
 //! - [`Recorder`]: an observer that keeps what it was told.
 //!
@@ -42,12 +46,18 @@ mod file_clock;
 mod gate;
 mod leasing;
 mod liar;
+#[cfg(unix)]
+pub mod machine;
 mod operation;
 mod origin;
+#[cfg(unix)]
+mod pair;
 mod program;
 mod recorder;
 pub mod scenarios;
 mod slow;
+mod spying;
+mod telling;
 
 pub use clock::HandClock;
 pub use failing::FailingStore;
@@ -57,9 +67,13 @@ pub use leasing::LeasingStore;
 pub use liar::Liar;
 pub use operation::Operation;
 pub use origin::{Answer, CountingOrigin, Down};
+#[cfg(unix)]
+pub use pair::{Pair, serve};
 pub use program::Program;
 pub use recorder::{Recorded, Recorder};
 pub use slow::SlowStore;
+pub use spying::SpyStore;
+pub use telling::TellingStore;
 
 use std::time::Duration;
 

@@ -139,6 +139,7 @@ impl CountingOrigin {
                 Ok(value) => Answer::Passed(value, reason),
                 Err(down) => panic!("{down}, and the cache said pass: {reason}"),
             },
+            Lookup::Again => panic!("nobody stores under another variant here"),
             Lookup::Miss(permit) => {
                 let chain = Chain::current().and(permit.load());
                 match chain.within(self.load()).await {

@@ -1,11 +1,15 @@
 //! A real server for one test.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::net::{TcpListener, TcpStream};
+use std::hash::{BuildHasher, RandomState};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -34,18 +38,37 @@ pub struct Program {
     folder: PathBuf,
 }
 
+/// Ports below those of connections that ask for none (32,768 to 60,999 on Linux).
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// More ports than the servers of all tests that run at the same time have.
+const MOST_HELD: usize = 128;
+
 /// Stands for the folder of the program in its arguments.
 const FOLDER: &str = "{folder}";
 
 impl Program {
-    /// A port that nobody listens on at the moment.
-    ///
-    /// # Panics
-    ///
-    /// Where there is none.
+    /// A port that nobody listens on at the moment, that the system gives to no connection by itself, and
+    /// that no other test is given: it is free still when a server has been killed and starts anew.
     pub fn free_port() -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("a port").port()
+        // While nobody listens on a port, nobody sees that it is taken. So this process holds the port of
+        // UDP with its number, as the tests in Python do.
+        static HELD: Mutex<VecDeque<UdpSocket>> = Mutex::new(VecDeque::new());
+        loop {
+            let chance = RandomState::new().hash_one(()) % u64::from(PORTS.end - PORTS.start);
+            let port = PORTS.start + u16::try_from(chance).expect("there are fewer ports");
+            let Ok(mine) = UdpSocket::bind(("127.0.0.1", port)) else {
+                continue;
+            };
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+                held.push_back(mine);
+                if held.len() > MOST_HELD {
+                    held.pop_front();
+                }
+                return port;
+            }
+        }
     }
 
     /// Starts a program and waits until it listens: on the port, else on the socket `s` in its folder,
@@ -122,6 +145,15 @@ impl Program {
         self.folder.join("s")
     }
 
+    /// The number of its process.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("the server runs").id()
+    }
+
     fn signal(&self, signal: Signal) -> Pid {
         let child = Pid::from_child(self.child.as_ref().expect("the server runs"));
         kill_process(child, signal).expect("the server runs");
@@ -172,5 +204,17 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once_while_nobody_listens_there() {
+        let port = Program::free_port();
+        assert!(UdpSocket::bind(("127.0.0.1", port)).is_err());
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
     }
 }

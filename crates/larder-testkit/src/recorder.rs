@@ -88,12 +88,16 @@ impl Observer for Recorder {
             Event::Miss(key) => ("miss", Some(key), None),
             Event::GaveUp(key) => ("gave-up", Some(key), None),
             Event::Stored(key) => ("stored", Some(key), None),
+            Event::VariantEvicted(key) => ("variant-evicted", Some(key), None),
             Event::Fenced(key) => ("fenced", Some(key), None),
             Event::Refused(key, reason) => ("refused", Some(key), Some(*reason)),
             Event::LoadFailed { key, hidden, .. } => {
                 let hidden = ["load-failed", "load-failed-hidden"][usize::from(*hidden)];
                 (hidden, Some(key), None)
             }
+            Event::LateLoadFailed { key, .. } => ("background-error", Some(key), None),
+            Event::SoftTimeout(key) => ("soft-timeout", Some(key), None),
+            Event::HardTimeout(key) => ("hard-timeout", Some(key), None),
             Event::Purged => ("purged", None, None),
             Event::PurgeOwed { .. } => ("purge-owed", None, None),
             Event::PurgesPaid(_) => ("purges-paid", None, None),

@@ -77,6 +77,10 @@ impl<V: Value, S: Store<V>> Store<V> for SlowStore<S> {
         true
     }
 
+    fn holds_values(&self) -> bool {
+        self.0.store.holds_values()
+    }
+
     fn may_block(&self) -> bool {
         self.0.store.may_block()
     }

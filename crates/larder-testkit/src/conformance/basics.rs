@@ -65,7 +65,7 @@ where
     let fence = bench.start(&key, &tags);
     assert_eq!(bench.put(&key, 1, meta.clone(), fence), Put::Stored);
     let entry = bench.read(&key, &tags).entry.expect("it was stored");
-    assert_eq!(entry.meta, meta);
+    assert_eq!(entry.meta(), meta);
 }
 
 /// An entry that was read can be written again with other times, as the engine does it with what
@@ -83,14 +83,14 @@ where
     for pause in [30, 60] {
         let reading = bench.read(&key, &[tag("a")]);
         let spare = reading.entry.expect("it was stored");
-        let meta = spare.meta.throttled(now, Duration::from_secs(pause));
+        let meta = spare.meta().throttled(now, Duration::from_secs(pause));
         let fence = Fence {
             sequence: reading.fence.sequence,
-            ..spare.fence.clone()
+            ..spare.fence()
         };
         assert_eq!(bench.put(&key, 1, meta.clone(), fence), Put::Stored);
         let entry = bench.read(&key, &[tag("a")]).entry;
-        assert_eq!(entry.expect("it was stored").meta, meta);
+        assert_eq!(entry.expect("it was stored").meta(), meta);
     }
 }
 

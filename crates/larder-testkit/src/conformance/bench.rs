@@ -77,7 +77,7 @@ impl<V: Value + PartialEq + fmt::Debug, S: Store<V>, R: Runner> Bench<'_, V, S, 
     pub(super) fn get(&self, key: &Key) -> Option<V> {
         let now = self.suite.clock.now();
         let entry = self.read(key, &[]).entry?;
-        (now < entry.meta.keep_until).then(|| entry.value.clone())
+        (now < entry.keep_until()).then(|| entry.value.clone())
     }
 
     pub(super) fn put(&self, key: &Key, number: u64, meta: Meta, fence: Fence) -> Put {

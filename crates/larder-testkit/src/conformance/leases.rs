@@ -175,18 +175,19 @@ where
 {
     let (bench, key) = (suite.bench(), key("k"));
     let (leads, turns) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let takes_turns = || {
+        for _ in 0..5 {
+            let held = bench.lead_soon(&key);
+            assert_eq!(leads.fetch_add(1, Ordering::SeqCst), 0, "two lead at once");
+            turns.fetch_add(1, Ordering::SeqCst);
+            thread::yield_now();
+            leads.fetch_sub(1, Ordering::SeqCst);
+            drop(held);
+        }
+    };
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..5 {
-                    let held = bench.lead_soon(&key);
-                    assert_eq!(leads.fetch_add(1, Ordering::SeqCst), 0, "two lead at once");
-                    turns.fetch_add(1, Ordering::SeqCst);
-                    thread::yield_now();
-                    leads.fetch_sub(1, Ordering::SeqCst);
-                    drop(held);
-                }
-            });
+            scope.spawn(|| suite.within(takes_turns));
         }
     });
     assert_eq!(turns.into_inner(), 20);

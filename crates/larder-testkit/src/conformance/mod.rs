@@ -52,6 +52,11 @@ pub use threads::*;
 pub trait Runner: Send + Sync {
     /// Runs `future` to its end.
     fn run<F: Future>(&self, future: F) -> F::Output;
+
+    /// Does some work where what is dropped finds the runtime that it belongs to, if there is one.
+    fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
 }
 
 /// Runs futures by [`drive`](fn@drive): for stores that do not need a runtime.
@@ -100,6 +105,11 @@ impl<V: Value + PartialEq + fmt::Debug, S: Store<V>> Suite<V, S> {
 }
 
 impl<V: Value + PartialEq + fmt::Debug, S: Store<V>, R: Runner> Suite<V, S, R> {
+    /// Does some work where its [`Runner`] does: each test, and each thread of it.
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.runner.within(work)
+    }
+
     /// Runs the store's futures so. Default: [`Driven`].
     #[must_use]
     pub fn runner<Other: Runner>(self, runner: Other) -> Suite<V, S, Other> {
@@ -213,7 +223,8 @@ macro_rules! store_conformance {
         $(
             #[test]
             fn $case() {
-                $crate::conformance::$case(&$suite);
+                let suite = $suite;
+                suite.within(|| $crate::conformance::$case(&suite));
             }
         )*
     };

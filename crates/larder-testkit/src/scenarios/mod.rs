@@ -21,12 +21,17 @@
 //! # }
 //! ```
 
+mod commit;
 mod flight;
+mod heads;
 mod numbers;
 mod processes;
 mod purges;
 mod recursion;
+mod renewed;
 mod stale;
+mod timeouts;
+mod variants;
 mod world;
 
 use std::fmt;
@@ -37,12 +42,17 @@ use larder_core::Store;
 
 use crate::HandClock;
 
+pub use commit::*;
 pub use flight::*;
+pub use heads::*;
 pub use numbers::Numbers;
 pub use processes::*;
 pub use purges::*;
 pub use recursion::*;
+pub use renewed::*;
 pub use stale::*;
+pub use timeouts::*;
+pub use variants::*;
 pub use world::{CROWDS, Crowd, Polled, World, at_once, key, millis, secs};
 
 /// Makes the stores that scenarios run on. A store finishes its operations at their first poll.
@@ -116,12 +126,37 @@ macro_rules! scenarios {
             t2_8_a_store_that_was_restarted_is_a_miss
             t2_9_a_refresh_outlives_the_request
             t2_10_jitter_is_for_values_and_not_for_throttles
+            t3_1_a_soft_timeout_needs_something_stale
+            t3_2_a_hard_timeout_while_the_load_goes_on
+            t3_2_who_follows_has_a_hard_timeout_of_its_own
+            t3_2_a_spare_stands_in_for_a_load_that_takes_too_long
+            t3_3_a_quick_refresh_is_waited_for
+            t3_4_a_slow_refresh_is_not_waited_for
+            t3_5_a_late_failure_leaves_the_stale_value
+            t3_6_lifetime_and_tags_of_a_late_load_count
+            t3_7_what_comes_late_may_be_thrown_away
+            t3_8_a_purge_during_a_late_load
+            t3_9_the_end_waits_for_a_grace
             t8_1_what_was_read_before_a_purge_reaches_its_caller_and_not_the_store
             t8_1_a_tag_that_the_policy_does_not_name_fences_the_load_all_the_same
             t8_1_a_purge_of_something_else_fences_nothing
             t8_1_who_is_promoted_after_a_purge_loads_something_valid
             t8_1_a_late_store_leaves_alone_what_was_stored_after_the_purge
             t8_1_a_failed_refresh_does_not_bring_back_what_was_purged
+            t8_3_what_was_named_is_purged_by_the_commit_and_not_before
+            t8_3_a_rollback_purges_nothing
+            t8_3_a_load_from_before_the_commit_is_not_stored
+            what_is_kept_to_be_confirmed_is_never_served
+            a_value_is_kept_to_be_confirmed_beyond_its_other_windows
+            what_is_never_fresh_is_confirmed_each_time
+            a_confirmed_value_is_fresh_again_and_keeps_its_tags
+            a_purge_fences_what_is_confirmed
+            where_nothing_is_kept_nothing_is_confirmed
+            what_is_kept_to_be_confirmed_gives_way
+            what_is_stored_under_another_variant_is_found_there
+            a_crowd_that_learns_its_variants_loads_each_of_them_once
+            a_purge_fences_what_is_stored_under_another_variant
+            a_load_that_fails_is_shared_whatever_it_would_have_been_stored_under
             t1_8_a_synchronous_load_computes_inline
             t1_8_an_asynchronous_load_computes_inline_across_awaits
             t1_8_a_load_finds_itself_behind_another_key
@@ -154,6 +189,7 @@ macro_rules! process_scenarios {
             t2_2_one_process_refreshes_and_the_others_serve_what_is_stale
             t8_2_a_purge_of_another_process_fences_the_load
             a_lead_that_panics_is_followed_in_its_own_process_first
+            a_lease_ends_with_what_is_stored_under_another_variant
         );
     };
 }

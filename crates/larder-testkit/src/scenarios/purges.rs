@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use larder_core::store::{Pattern, Removal};
-use larder_core::{KeyWriter, Lookup, Served, Store, Stored, Tag};
+use larder_core::{Key, KeyWriter, Lookup, Served, Store, Stored, Tag};
 
 use super::Ground;
 use super::world::{Polled, World, at_once, key};
@@ -12,13 +12,17 @@ use super::world::{Polled, World, at_once, key};
 const WAYS: [&str; 6] = ["key", "base", "all", "tag", "prefix", "pattern"];
 
 /// Those that the stores of a ground know.
-fn ways<S>(ground: &Ground<S>) -> &'static [&'static str] {
+pub(super) fn ways<S>(ground: &Ground<S>) -> &'static [&'static str] {
     // The last two need a list of the keys.
     &WAYS[..if ground.lists { 6 } else { 4 }]
 }
 
 fn purge<S: Store<u64>>(world: &World<S>, way: &str) {
-    let key = &world.key;
+    purge_of(world, &world.key, way);
+}
+
+/// Purges a key in one of the ways.
+pub(super) fn purge_of<S: Store<u64>>(world: &World<S>, key: &Key, way: &str) {
     let removal = match way {
         "key" => Removal::Keys(std::slice::from_ref(key)),
         "base" => Removal::Keys(&[key.base_key()]),
@@ -32,7 +36,7 @@ fn purge<S: Store<u64>>(world: &World<S>, way: &str) {
         .expect("it works");
 }
 
-fn tagged<S: Store<u64>>(mut world: Arc<World<S>>) -> Arc<World<S>> {
+pub(super) fn tagged<S: Store<u64>>(mut world: Arc<World<S>>) -> Arc<World<S>> {
     let inner = Arc::get_mut(&mut world).expect("nobody else has it");
     let mut variant = KeyWriter::new();
     variant.text("page=2");

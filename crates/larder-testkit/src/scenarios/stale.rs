@@ -271,11 +271,7 @@ pub fn t2_10_jitter_is_for_values_and_not_for_throttles<S: Store<u64>>(ground: &
         let key = key(&number.to_string());
         at_once(world.cache.put(&key, 1, &world.policy)).expect("it works");
         let entry = at_once(world.cache.get_entry(&key)).expect("it works");
-        let left = entry
-            .expect("it is fresh")
-            .meta
-            .fresh_until
-            .since(world.start);
+        let left = entry.expect("it is fresh").fresh_until().since(world.start);
         assert!((secs(30)..=secs(60)).contains(&left), "{left:?}");
         ends.insert(left);
     }
@@ -284,7 +280,7 @@ pub fn t2_10_jitter_is_for_values_and_not_for_throttles<S: Store<u64>>(ground: &
     let permit = world.lead();
     at_once(permit.stand_in(9, &world.policy));
     let entry = at_once(world.cache.get_entry(&world.key)).expect("it works");
-    let meta = &entry.expect("it is fresh").meta;
+    let meta = &entry.expect("it is fresh").meta();
     assert_eq!(meta.fresh_until, world.start.plus(secs(30)));
     assert_eq!(meta.keep_until, world.start.plus(secs(30)));
 
@@ -294,10 +290,10 @@ pub fn t2_10_jitter_is_for_values_and_not_for_throttles<S: Store<u64>>(ground: &
     world.ask_now();
     let throttled = hit(&world);
     assert_eq!(
-        throttled.entry.meta.retry_at,
+        throttled.entry.meta().retry_at,
         world.clock.now().plus(secs(30))
     );
-    assert_eq!(throttled.entry.meta.fresh_until, world.start.plus(secs(60)));
+    assert_eq!(throttled.entry.fresh_until(), world.start.plus(secs(60)));
     world.at(90_999);
     assert_eq!(hit(&world).served, Served::StaleError);
     world.clock.advance(millis(1));

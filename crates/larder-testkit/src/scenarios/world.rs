@@ -14,6 +14,9 @@ use larder_core::{
 use super::Ground;
 use crate::{Answer, CountingOrigin, HandClock, PATIENCE, Recorder};
 
+/// Between two looks whether something holds: whoever makes it hold runs meanwhile.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(100);
+
 /// One cache with its clock, its origin and its observer.
 pub struct World<S: Store<u64>> {
     /// The time of cache, store and breaker.
@@ -279,6 +282,7 @@ impl Crowd {
             while !ready() {
                 assert!(began.elapsed() < PATIENCE, "the callers never got ready");
                 tokio::task::yield_now().await;
+                std::thread::sleep(BETWEEN_LOOKS);
             }
             then();
             let mut answers = Vec::new();
@@ -312,7 +316,7 @@ where
     let began = Instant::now();
     while !ready() {
         assert!(began.elapsed() < PATIENCE, "the callers never got ready");
-        std::thread::yield_now();
+        std::thread::sleep(BETWEEN_LOOKS);
     }
     then();
     let answer = |thread: std::thread::JoinHandle<T>| thread.join().expect("no caller panics");
