@@ -123,8 +123,8 @@ fn assert_opened(file: &str) {
         assert_eq!(opened.sealed, !case["secret"].is_null(), "{name}");
         assert_eq!(opened.packed, file == "packed", "{name}");
         let entry = opened.into_entry(&Safe).unwrap();
-        assert_eq!(entry.meta, meta(&case["meta"]), "{name}");
-        assert_eq!(entry.fence, fence(&case["fence"]), "{name}");
+        assert_eq!(entry.meta(), meta(&case["meta"]), "{name}");
+        assert_eq!(entry.fence(), fence(&case["fence"]), "{name}");
         assert_same(&entry.value, &plain(&case["value"]), name);
     }
 }

@@ -1,11 +1,13 @@
 //! Direct use: put, add, get, count, remove, without anybody loading.
 
+use std::sync::Arc;
+
 use larder_core::store::{Memory, Pattern, Removal};
 use larder_core::{
-    Cache, ErrorKind, Key, KeyWriter, Kind, Lifetime, Policy, Reason, Served, Stored, Tag,
+    Cache, ErrorKind, Key, KeyWriter, Kind, Lifetime, Lookup, Policy, Reason, Served, Stored, Tag,
 };
 
-use larder_testkit::{FailingStore, Operation, SlowStore};
+use larder_testkit::{FailingStore, HandClock, Operation, Recorder, SlowStore};
 
 use crate::world::{Polled, World, at_once, key, millis, secs, world, world_over};
 
@@ -324,4 +326,62 @@ fn what_is_written_or_removed_while_it_is_prolonged_stays_so() {
             (!removed).then_some(2)
         );
     }
+}
+
+#[test]
+fn a_base_key_has_no_more_variants_than_it_may() {
+    let clock = HandClock::new();
+    let seen = Recorder::new();
+    let cache = Cache::builder(crate::world::memory(Arc::clone(&clock)))
+        .clock(clock.clone())
+        .observer(seen.clone())
+        .max_variants(3)
+        .build::<u64>();
+    let (page, policy) = (key("page"), Policy::new(secs(60)));
+    let variant = |number| {
+        let mut writer = KeyWriter::new();
+        writer.int(number);
+        page.with_variant(&writer)
+    };
+    let put = |number| at_once(cache.put(&variant(number), 1, &policy)).expect("it works");
+    let load = |number| {
+        let found = at_once(cache.lookup(&variant(number), &policy));
+        let Lookup::Miss(permit) = found else {
+            panic!("{number} is there")
+        };
+        assert_eq!(at_once(permit.store(1, &policy)), Stored::Stored);
+    };
+    let there = || {
+        let is_there =
+            |number: &i64| at_once(cache.get(&variant(*number))).expect("it works") == Some(1);
+        (0..8).filter(is_there).collect::<Vec<i64>>()
+    };
+    (0..3).for_each(load);
+    // What is stored again is not the oldest any more.
+    put(0);
+    assert_eq!(there(), [0, 1, 2]);
+    load(3);
+    assert_eq!(there(), [0, 2, 3]);
+    assert_eq!(seen.count("variant-evicted"), 1);
+    // Other base keys, and the base key itself, are not counted.
+    at_once(cache.put(&key("other"), 1, &policy)).expect("it works");
+    load(4);
+    assert_eq!(there(), [0, 3, 4]);
+    // What was loading while it was dropped may be stored: it was no purge.
+    let Lookup::Miss(late) = at_once(cache.lookup(&variant(5), &policy)) else {
+        panic!("it is not there")
+    };
+    load(6);
+    assert_eq!(at_once(late.store(1, &policy)), Stored::Stored);
+    assert_eq!(there(), [4, 5, 6]);
+    // What has expired, or was removed, is no reason to drop anything.
+    let dropped = seen.count("variant-evicted");
+    clock.advance(secs(60));
+    (0..3).for_each(load);
+    at_once(cache.remove(&page)).expect("it works");
+    (3..6).for_each(load);
+    at_once(cache.clear()).expect("it works");
+    (0..3).for_each(load);
+    assert_eq!(seen.count("variant-evicted"), dropped);
+    assert_eq!(there(), [0, 1, 2]);
 }

@@ -4,8 +4,12 @@
 //! Every scenario with several callers runs on threads, on the tasks of one thread and on the tasks of
 //! several. The time is moved by hand and nothing sleeps.
 
+mod commit;
 mod direct;
 mod events;
+mod forms;
+mod late;
+mod limits;
 mod owed;
 mod permits;
 mod trouble;
@@ -15,6 +19,10 @@ mod world;
 mod memory {
     larder_testkit::scenarios!(crate::world::ground());
     larder_testkit::minute_scenarios!(crate::world::ground());
+    larder_testkit::head_scenarios!(larder_testkit::scenarios::Pages::new(|clock| {
+        let memory = larder_core::store::Memory::builder().clock(clock).build();
+        memory.expect("no bound is zero")
+    }));
 
     // A store that does not compare a variant's load with what was set under its base key meanwhile
     // would not pass this one.

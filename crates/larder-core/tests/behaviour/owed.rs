@@ -180,6 +180,25 @@ fn what_is_purged_while_old_debts_are_paid_is_owed_too() {
 }
 
 #[test]
+fn what_the_store_has_taken_over_is_not_owed_any_more() {
+    let world = world_over(FailingStore::<Memory<u64>>::new);
+    store_under(&world, "kept", "t");
+    let store = world.cache.store();
+    for owed in [Operation::Remove, Operation::Bump] {
+        store.fail(owed);
+        match owed {
+            Operation::Remove => failed(at_once(world.cache.remove(&key("gone")))),
+            _ => failed(at_once(world.cache.bump(&[Tag::new("gone")]))),
+        };
+        // A part of it is away, and it remembers the purge itself.
+        store.fail_with(owed, ErrorKind::Postponed);
+        assert!(there(&world, "kept"), "{owed:?}");
+        store.mend(owed);
+    }
+    assert_eq!(world.seen.count("purges-paid"), 2);
+}
+
+#[test]
 fn what_the_store_cannot_do_at_all_is_not_owed() {
     let world = world_over(FailingStore::<Memory<u64>>::new);
     world

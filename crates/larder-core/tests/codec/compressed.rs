@@ -105,7 +105,7 @@ fn what_is_larger_than_the_largest_is_neither_compressed_nor_unpacked() {
 fn forged(payload: &[u8]) -> Vec<u8> {
     let key = key();
     let body = [
-        &[0; 11][..],
+        &[0; 12][..],
         &[u8::try_from(key.as_bytes().len()).unwrap()],
         key.as_bytes(),
         payload,

@@ -51,13 +51,13 @@ fn an_entry_comes_back_without_its_order() {
         let bytes = sealed(secret);
         let opened = envelope("a_", secret).open(&key(), &bytes).unwrap();
         let found = opened.into_entry(&Safe).unwrap();
-        assert_eq!(found.meta, entry().meta);
+        assert_eq!(found.meta(), entry().meta());
         assert_eq!(found.value, entry().value);
         assert_eq!(
-            found.fence,
+            found.fence(),
             Fence {
                 order: 0,
-                ..entry().fence
+                ..entry().fence()
             }
         );
     }
@@ -87,7 +87,7 @@ fn what_others_write_is_foreign() {
 #[test]
 fn another_version_is_told_apart_whatever_follows() {
     let mut bytes = sealed(None);
-    bytes[4] = 2;
+    bytes[4] = 1;
     assert_eq!(
         refusal(&envelope("a_", None), &bytes),
         Some(Unreadable::OtherVersion)
@@ -116,7 +116,7 @@ fn every_cut_is_noticed_and_extra_bytes_are_damage() {
 
 #[test]
 fn an_envelope_too_short_for_its_ending_is_damaged() {
-    let bytes = [&b"\xf5LRD\x01\x00\x01"[..], &12_u32.to_be_bytes(), b"x"].concat();
+    let bytes = [&b"\xf5LRD\x02\x00\x01"[..], &12_u32.to_be_bytes(), b"x"].concat();
     assert_eq!(
         refusal(&envelope("a_", None), &bytes),
         Some(Unreadable::Damaged)
@@ -238,7 +238,8 @@ fn times_that_break_their_order_are_put_in_order() {
             .unwrap();
         let found = envelope("a_", None).open(&key(), &bytes).unwrap().meta;
         assert!(found.stored_at <= found.fresh_until && found.fresh_until <= found.stale_until);
-        assert!(found.stale_until <= found.keep_until, "{found:?}");
+        assert!(found.stale_until <= found.spare_until, "{found:?}");
+        assert!(found.spare_until <= found.keep_until, "{found:?}");
     }
 }
 
@@ -252,15 +253,15 @@ fn never_has_one_form() {
             .open_any(&forged)
             .map(|opened| opened.meta)
     };
-    let never = open(&[0, 0, 0]).unwrap();
+    let never = open(&[0, 0, 0, 0]).unwrap();
     assert_eq!(never.fresh_until, Timestamp::NEVER);
     assert_eq!(
-        open(&[1, 0, 0]),
+        open(&[1, 0, 0, 0]),
         Err(Unreadable::Damaged),
         "never and no milliseconds"
     );
     assert_eq!(
-        open(&[0, 2, 0]),
+        open(&[0, 2, 0, 0]),
         Err(Unreadable::Damaged),
         "a millisecond after never"
     );

@@ -72,7 +72,7 @@ pub(crate) fn forged(data: &[u8]) {
     };
     let meta = &opened.meta;
     assert!(meta.stored_at <= meta.fresh_until && meta.fresh_until <= meta.stale_until);
-    assert!(meta.stale_until <= meta.keep_until);
+    assert!(meta.stale_until <= meta.spare_until && meta.spare_until <= meta.keep_until);
     safe(opened.payload);
     let Some(key) = Key::decode(opened.key) else {
         return;
@@ -97,7 +97,7 @@ pub(crate) fn forge(body: &[u8]) -> Vec<u8> {
 
 /// As [`forge`], with these flags.
 pub(crate) fn forge_with(flags: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = [&b"\xf5LRD\x01"[..], &[flags, 1]].concat();
+    let mut bytes = [&b"\xf5LRD\x02"[..], &[flags, 1]].concat();
     bytes.extend_from_slice(&u32::try_from(19 + body.len()).unwrap().to_be_bytes());
     bytes.extend_from_slice(body);
     let sum = xxh3_64_with_seed(&bytes, xxh3_64(NAMESPACE.as_bytes()));

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod evicting;
+mod heads;
 mod pairs;
 mod records;
 mod trips;

@@ -153,7 +153,7 @@ impl KeyValue for Pairs {
 
     async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Look>> {
         while self.looks() >= self.inner.held.load(Ordering::SeqCst) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_micros(100));
         }
         let records = self.trip();
         let bytes = |name| {
@@ -219,12 +219,13 @@ impl KeyValue for Pairs {
         Ok(())
     }
 
-    async fn list(&self, start: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
+    async fn list(&self, (before, behind): (&[u8], &[u8])) -> Result<Option<Vec<Vec<u8>>>> {
         let mut names = Vec::new();
+        let start = [before, behind].concat();
         names.extend(
             self.trip()
                 .keys()
-                .filter(|name| name.starts_with(start))
+                .filter(|name| name.starts_with(&start))
                 .cloned(),
         );
         Ok(self.lists.then_some(names))

@@ -6,8 +6,8 @@ use std::time::Duration;
 use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Keyed, Mode, Pattern, Put, Removal};
 use larder_core::{
-    Clock, Entry, ErrorKind, Fence, Key, Kind, Lifetime, Policy, Result, Store, Tag, ThreadPark,
-    drive,
+    Clock, Entry, ErrorKind, Fence, Key, Kind, Lifetime, Meta, Policy, Result, Store, Tag,
+    ThreadPark, drive,
 };
 use larder_testkit::{HandClock, PATIENCE};
 
@@ -55,6 +55,15 @@ impl World {
             .entry
             .is_some()
     }
+}
+
+/// The same entry with other tags.
+fn tagged(entry: &Entry<Plain>, tags: impl Iterator<Item = Tag>) -> Entry<Plain> {
+    let meta = Meta {
+        tags: tags.collect(),
+        ..entry.meta()
+    };
+    Entry::new(meta, entry.value.clone(), entry.fence())
 }
 
 #[test]
@@ -123,8 +132,10 @@ fn records_that_are_none_are_replaced() {
         world.pairs.write(name, b"nonsense");
         let tags = [Tag::new("t")];
         let fence = run(Store::<Plain>::get(&world.store, &key, &tags)).fence;
-        let mut entry = (*world.entry(Duration::from_secs(60), fence)).clone();
-        entry.meta.tags = tags.iter().cloned().collect();
+        let entry = tagged(
+            &world.entry(Duration::from_secs(60), fence),
+            tags.iter().cloned(),
+        );
         let put = run(world.store.put(&key, Arc::new(entry), Mode::Replace));
         assert_eq!(put, Put::Stored, "{}", name.escape_ascii());
         assert!(world.has(&key), "{}", name.escape_ascii());
@@ -189,8 +200,7 @@ fn a_purge_between_the_steps_of_a_swap_holds() {
         let put = |key: &Key, seconds| {
             let fence = run(Store::<Plain>::get(&world.store, key, &tags)).fence;
             let life = Duration::from_secs(seconds);
-            let mut entry = (*world.entry(life, fence)).clone();
-            entry.meta.tags = tags.iter().cloned().collect();
+            let entry = tagged(&world.entry(life, fence), tags.iter().cloned());
             run(world.store.put(key, Arc::new(entry), Mode::Replace))
         };
         assert_eq!(put(&key(b"other"), 60), Put::Stored);
@@ -227,7 +237,7 @@ fn threads_that_start_at_once_load_under_one_mark() {
             send.send(fence).expect("the test waits for it");
         });
         while pairs.looks() < 3 && !looking.is_finished() {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_micros(100));
         }
     });
     let fence = run(Store::<Plain>::get(&world.store, &key, &[])).fence;
@@ -270,8 +280,10 @@ fn a_bump_from_before_the_load_fences_nothing() {
         std::slice::from_ref(&tag),
     ));
     let fence = run(Store::<Plain>::get(&world.store, &key, &[])).fence;
-    let mut entry = (*world.entry(Duration::from_secs(60), fence)).clone();
-    entry.meta.tags = [tag].into_iter().collect();
+    let entry = tagged(
+        &world.entry(Duration::from_secs(60), fence),
+        [tag].into_iter(),
+    );
     let put = run(world.store.put(&key, Arc::new(entry), Mode::Replace));
     assert_eq!(put, Put::Stored);
     assert!(world.has(&key));

@@ -6,6 +6,8 @@
 //! two bounds and families must not cost what it gains. Without optimization the tests ask less often
 //! and take only one workload.
 
+use std::time::Duration;
+
 use crate::support::{Numbers, bench, key};
 
 const KEYS: usize = 100_000;
@@ -54,22 +56,26 @@ impl Zipf {
     }
 }
 
-/// The share of requests, in percent, that found their key.
-fn hit_ratio(workload: &Workload, capacity: usize, requests: u64) -> f64 {
+/// The share of requests, in percent, that found their key. Each key has one of the lives, which are
+/// in hours.
+fn hit_ratio(workload: &Workload, capacity: usize, requests: u64, lives: &[u64]) -> f64 {
     let bench = bench::<u64>(capacity, 1 << 40);
     let (zipf, mut numbers) = (Zipf::new(workload.skew), Numbers(42));
     let (mut hits, mut never) = (0_u64, 1_u64 << 32);
     for _ in 0..requests {
-        let wanted = if numbers.below(100) < workload.scans {
+        let number = if numbers.below(100) < workload.scans {
             never += 1;
-            key(never)
+            never
         } else {
-            key(zipf.draw(&mut numbers))
+            zipf.draw(&mut numbers)
         };
+        let wanted = key(number);
         if bench.has(&wanted) {
             hits += 1;
         } else {
-            bench.keep(&wanted, 0);
+            // By chance, so that what is asked for most does not live longest.
+            let life = lives[Numbers(number).below(lives.len() as u64) as usize];
+            bench.put(&wanted, 0, Duration::from_secs(3600 * life));
         }
     }
     hits as f64 * 100.0 / requests as f64
@@ -84,7 +90,7 @@ fn a_full_store_keeps_what_is_asked_for_again() {
     };
     for workload in workloads {
         for (capacity, mark) in CAPACITIES.into_iter().zip(workload.marks) {
-            let ratio = hit_ratio(workload, capacity, requests);
+            let ratio = hit_ratio(workload, capacity, requests, &[1]);
             let (skew, scans) = (workload.skew, workload.scans);
             println!(
                 "zipf {skew}, {scans} % scans, {capacity} entries: {ratio:.1} % (mark {mark})"
@@ -96,5 +102,22 @@ fn a_full_store_keeps_what_is_asked_for_again() {
                 "zipf {skew}, {scans} % scans, {capacity} entries: {ratio:.1} %, mark {mark} %"
             );
         }
+    }
+}
+
+/// The mark of a store of 500 entries: at most 45.7 % of misses at a skew of 1. Flask-Caching's
+/// SimpleCache has 60.1 %, and 83.1 % where the times to live differ, for it drops first what expires
+/// first; the best that anybody could do who knows the future are 39.2 %.
+#[test]
+fn misses_stay_below_the_mark_whatever_the_times_to_live() {
+    let requests = if cfg!(debug_assertions) {
+        500_000
+    } else {
+        2_000_000
+    };
+    for lives in [&[1][..], &[1, 2, 24]] {
+        let misses = 100.0 - hit_ratio(&WORKLOADS[0], 500, requests, lives);
+        println!("lives of {lives:?} hours: {misses:.1} % of misses");
+        assert!(misses <= 45.7, "lives of {lives:?} hours: {misses:.1} %");
     }
 }

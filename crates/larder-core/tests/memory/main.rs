@@ -2,6 +2,8 @@
 
 mod bounds;
 mod churn;
+mod footprint;
+mod held;
 mod hit_ratio;
 mod reclaim;
 mod support;

@@ -28,7 +28,7 @@ pub(crate) fn bench<V: Value>(entries: usize, bytes: usize) -> Bench<V> {
     }
 }
 
-fn run<T>(work: impl Future<Output = Result<T>>) -> T {
+pub(crate) fn run<T>(work: impl Future<Output = Result<T>>) -> T {
     let Ok(outcome) = drive(work, &ThreadPark);
     outcome.expect("the memory store does not fail")
 }

@@ -290,10 +290,12 @@ pub(crate) fn meta(json: &Json) -> Meta {
         stored_at: point(&json["stored_at"]),
         fresh_until: point(&json["fresh_until"]),
         stale_until: point(&json["stale_until"]),
+        spare_until: point(&json["spare_until"]),
         keep_until: point(&json["keep_until"]),
         retry_at: point(&json["retry_at"]),
         cost: std::time::Duration::from_nanos(json["cost_ns"].as_u64().unwrap()),
         tags: array(&json["tags"]).iter().map(tag).collect(),
+        is_head: json["is_head"] == true,
     }
 }
 
