@@ -12,10 +12,18 @@ pub enum Forward {
     Bypass,
     /// The method is not one that a cache answers.
     Method,
+    /// Nothing was stored for the URI.
+    UriMiss,
+    /// Something was stored for the URI, and nothing for what the answer varies by.
+    VaryMiss,
     /// Nothing was stored that matches.
     Miss,
+    /// What was stored would have done; the client asked for a newer answer.
+    Request,
     /// What was stored was stale.
     Stale,
+    /// Only a part of what was asked for was stored.
+    Partial,
 }
 
 impl Forward {
@@ -23,8 +31,12 @@ impl Forward {
         match self {
             Self::Bypass => "bypass",
             Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
             Self::Miss => "miss",
+            Self::Request => "request",
             Self::Stale => "stale",
+            Self::Partial => "partial",
         }
     }
 }
@@ -40,13 +52,18 @@ impl Forward {
 ///
 /// let refused = CacheStatus::forward(Forward::Miss).because(&Reason::Vary("x-a".into()));
 /// assert_eq!(refused.to_string(), r#"Larder; fwd=miss; detail="vary: x-a""#);
+///
+/// let told = CacheStatus::hit(Some(40)).key("view//products");
+/// assert_eq!(told.to_bytes_as("edge 1"), br#""edge 1"; hit; ttl=40; key="view//products""#);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheStatus {
     answer: Answer,
+    status: Option<u16>,
     stored: bool,
     collapsed: bool,
     ttl: Option<i64>,
+    key: Option<Box<str>>,
     detail: Option<Cow<'static, str>>,
 }
 
@@ -60,9 +77,11 @@ impl CacheStatus {
     const fn new(answer: Answer) -> Self {
         Self {
             answer,
+            status: None,
             stored: false,
             collapsed: false,
             ttl: None,
+            key: None,
             detail: None,
         }
     }
@@ -87,8 +106,7 @@ impl CacheStatus {
         match hit.served {
             Served::Collapsed => Self::forward(Forward::Miss).collapsed(),
             Served::Fresh => Self::hit(hit.seconds_left()),
-            Served::Stale => Self::hit(hit.seconds_left()).with("stale"),
-            Served::StaleError => Self::hit(hit.seconds_left()).with("stale-error"),
+            stale => Self::hit(hit.seconds_left()).with(stale.name()),
         }
     }
 
@@ -97,6 +115,30 @@ impl CacheStatus {
         let mut status = Self::new(Answer::Hit);
         status.ttl = ttl;
         status
+    }
+
+    /// The status that the origin answered with, where the client gets another one. Says nothing of a
+    /// hit, for which nobody was asked.
+    #[must_use]
+    pub const fn origin_said(mut self, status: u16) -> Self {
+        if matches!(self.answer, Answer::Forward(_)) {
+            self.status = Some(status);
+        }
+        self
+    }
+
+    /// How many seconds the answer stays fresh.
+    #[must_use]
+    pub const fn ttl(mut self, seconds: Option<i64>) -> Self {
+        self.ttl = seconds;
+        self
+    }
+
+    /// The key, for those who may see it: it may name users.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Box<str>>) -> Self {
+        self.key = Some(key.into());
+        self
     }
 
     /// The answer was stored.
@@ -131,14 +173,23 @@ impl CacheStatus {
 
     /// The text of the member, as ASCII.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_bytes_as(NAME)
+    }
+
+    /// As [`to_bytes`](Self::to_bytes), under the name of this cache among those that an answer passes.
+    pub fn to_bytes_as(&self, name: &str) -> Vec<u8> {
         let mut text = Vec::with_capacity(64);
-        text.extend_from_slice(b"Larder");
+        push_item(&mut text, name);
         match self.answer {
             Answer::Hit => text.extend_from_slice(b"; hit"),
             Answer::Forward(why) => {
                 text.extend_from_slice(b"; fwd=");
                 text.extend_from_slice(why.token().as_bytes());
             }
+        }
+        if let Some(status) = self.status {
+            text.extend_from_slice(b"; fwd-status=");
+            text.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
         }
         if self.stored {
             text.extend_from_slice(b"; stored");
@@ -151,6 +202,10 @@ impl CacheStatus {
             let ttl = ttl.clamp(-LARGEST, LARGEST);
             text.extend_from_slice(itoa::Buffer::new().format(ttl).as_bytes());
         }
+        if let Some(key) = &self.key {
+            text.extend_from_slice(b"; key=");
+            push_string(&mut text, key);
+        }
         if let Some(detail) = &self.detail {
             text.extend_from_slice(b"; detail=");
             push_item(&mut text, detail);
@@ -158,6 +213,9 @@ impl CacheStatus {
         text
     }
 }
+
+/// What the cache is called unless it was given a name.
+pub const NAME: &str = "Larder";
 
 /// The largest integer of a structured field (RFC 9651 section 3.3.1).
 const LARGEST: i64 = 999_999_999_999_999;
@@ -172,8 +230,13 @@ fn push_item(text: &mut Vec<u8>, item: &str) {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte))
     {
         text.extend_from_slice(item.as_bytes());
-        return;
+    } else {
+        push_string(text, item);
     }
+}
+
+/// A string; what it cannot hold is a question mark.
+fn push_string(text: &mut Vec<u8>, item: &str) {
     text.push(b'"');
     for byte in item.bytes() {
         match byte {

@@ -27,6 +27,11 @@ pub trait Fields {
         self.each(name, &mut |_| found = true);
         found
     }
+
+    /// Whether any of these fields is there.
+    fn has_any(&self, names: &[HeaderName]) -> bool {
+        names.iter().any(|name| self.has(name))
+    }
 }
 
 impl Fields for HeaderMap {
@@ -38,6 +43,15 @@ impl Fields for HeaderMap {
 
     fn has(&self, name: &HeaderName) -> bool {
         self.contains_key(name)
+    }
+
+    fn has_any(&self, names: &[HeaderName]) -> bool {
+        // To compare names that are known takes a tenth of looking one up.
+        if self.keys_len() * names.len() <= 64 {
+            self.keys().any(|name| names.contains(name))
+        } else {
+            names.iter().any(|name| self.contains_key(name))
+        }
     }
 }
 
@@ -82,8 +96,9 @@ fn member(text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 
 /// The fields that concern one connection only and are never stored (RFC 9110 section 7.6.1), apart
 /// from those that `Connection` names.
-pub const HOP_BY_HOP: [HeaderName; 9] = [
+pub const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
+    HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     HeaderName::from_static("proxy-authentication-info"),

@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HeaderName, VARY};
 use http::{HeaderMap, HeaderValue};
 use larder_core::{KeyWriter, Reason};
-use larder_http::{CacheControl, CacheStatus, Forward, age, fields, key, storable};
+use larder_http::{CacheControl, CacheStatus, Forward, Told, age, fields, key, storable};
 use proptest::prelude::*;
 use sfv::{ListEntry, Parser};
 
@@ -61,23 +61,25 @@ fn requests_that_the_cache_may_answer() {
 #[test]
 fn pairs_of_a_foreign_server_are_read_like_a_header_map() {
     let pairs: [(&str, &[u8]); 2] = [("VARY", b"Accept"), ("Set-Cookie", b"sid=1")];
-    let refused = storable::shareable(pairs.as_slice(), &nothing);
+    let told = Told::default();
+    let refused = storable::shareable(pairs.as_slice(), &told, &nothing);
     assert_eq!(refused, Err(Reason::SetCookie));
-    let refused = storable::shareable(&pairs[..1], &nothing);
+    let refused = storable::shareable(&pairs[..1], &told, &nothing);
     assert_eq!(refused, Err(Reason::Vary("accept".into())));
     let in_key = |name: &HeaderName| name == "accept";
-    assert_eq!(storable::shareable(&pairs[..1], &in_key), Ok(()));
+    assert_eq!(storable::shareable(&pairs[..1], &told, &in_key), Ok(()));
 }
 
 #[test]
 fn a_vary_that_cannot_be_read_is_outside_every_key() {
     for value in ["*", "a b", "accept, *", "@"] {
         let answer = headers(&[("vary", value)]);
-        let refused = storable::shareable(&answer, &|name| name == "accept");
+        let refused = storable::shareable(&answer, &Told::default(), &|name| name == "accept");
         assert!(matches!(refused, Err(Reason::Vary(_))), "{value}");
     }
+    let nameless = headers(&[("vary", " , ")]);
     assert_eq!(
-        storable::shareable(&headers(&[("vary", " , ")]), &nothing),
+        storable::shareable(&nameless, &Told::default(), &nothing),
         Ok(())
     );
 }
@@ -94,7 +96,8 @@ fn directives_are_read_as_the_rfc_has_them() {
     assert_eq!(read("MAX-AGE = 7").max_age, Some(7));
     assert!(read("a=\"\\\", no-store\", private").private);
     assert!(!read("a=\"\\\", no-store\", private").no_store);
-    assert!(read("proxy-revalidate").must_revalidate);
+    assert!(read("proxy-revalidate").never_stale());
+    assert!(!read("proxy-revalidate").must_revalidate);
     assert!(!read("x-private, no-storex").private);
 }
 
@@ -115,7 +118,12 @@ fn what_concerns_one_connection_goes() {
 #[test]
 fn ages_add_up_and_end() {
     assert_eq!(age::on_arrival(&headers(&[("age", "7"), ("age", "9")])), 9);
-    for nonsense in ["-1", "x", "", "1.5"] {
+    assert_eq!(age::on_arrival(&headers(&[("age", "7, 9")])), 9);
+    assert_eq!(
+        age::on_arrival(&headers(&[("age", "99999999999999999999")])),
+        1 << 31
+    );
+    for nonsense in ["-1", "+1", "x", "", "1.5"] {
         assert_eq!(age::on_arrival(&headers(&[("age", nonsense)])), 0);
     }
     assert_eq!(age::age(u64::MAX, std::time::Duration::MAX), 1 << 31);
@@ -190,6 +198,14 @@ fn each_status_has_one_of_hit_and_fwd() {
     let statuses = [
         (CacheStatus::hit(Some(-7)).with("stale"), "hit ttl detail"),
         (CacheStatus::hit(None), "hit"),
+        (CacheStatus::hit(None).origin_said(503), "hit"),
+        (
+            CacheStatus::forward(Forward::Request)
+                .origin_said(304)
+                .ttl(Some(60))
+                .key("a \u{e9} \" \\ \n"),
+            "fwd fwd-status ttl key",
+        ),
         (CacheStatus::forward(Forward::Stale).stored(), "fwd stored"),
         (
             CacheStatus::forward(Forward::Miss).collapsed(),

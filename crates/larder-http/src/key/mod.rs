@@ -23,11 +23,12 @@ mod cookie;
 pub mod page;
 mod query;
 
-use http::header::HeaderName;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use larder_core::KeyWriter;
+use sha2::{Digest, Sha256};
 
-pub use cookie::cookie;
-pub use query::{query, query_except, query_only};
+pub use cookie::{cookie, held_cookies};
+pub use query::{held_query, held_query_except, held_query_only, query, query_except, query_only};
 
 use crate::fields::Fields;
 
@@ -67,6 +68,37 @@ pub fn header(writer: &mut KeyWriter, headers: &(impl Fields + ?Sized), name: &H
     headers.each(name, &mut |value| {
         writer.bytes(value);
     });
+}
+
+/// The digest of a request's body, as [`body`] takes it: SHA-256.
+pub fn body_digest(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+/// A body by its digest, with the method that it was sent by and what kind of body it is.
+///
+/// ```
+/// use larder_core::KeyWriter;
+/// use larder_http::key;
+///
+/// let variant = |method: &str, body: &[u8]| {
+///     let headers: [(&str, &str); 1] = [("content-type", "application/json")];
+///     let mut writer = KeyWriter::new();
+///     key::body(&mut writer, method, headers.as_slice(), &key::body_digest(body));
+///     writer
+/// };
+/// assert_eq!(variant("QUERY", b"{}"), variant("QUERY", b"{}"));
+/// assert_ne!(variant("QUERY", b"{}"), variant("POST", b"{}"));
+/// ```
+pub fn body(
+    writer: &mut KeyWriter,
+    method: &str,
+    headers: &(impl Fields + ?Sized),
+    digest: &[u8; 32],
+) {
+    writer.object("body").tuple(4).text(method).bytes(digest);
+    header(writer, headers, &CONTENT_TYPE);
+    header(writer, headers, &CONTENT_ENCODING);
 }
 
 /// The head of a named value of the caller's own; the next call writes the value.
