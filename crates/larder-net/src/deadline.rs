@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use larder_core::spent;
+
 /// The end of an operation: fixed when the operation starts, the same for every step of it.
 ///
 /// A bound on each read would let a server that sends one byte now and then hold its caller for
@@ -13,6 +15,26 @@ impl Deadline {
     /// The point `span` from now.
     pub fn after(span: Duration) -> Self {
         Self(Instant::now() + span)
+    }
+
+    /// The point `span` from now, less what the operation that this thread is at has waited for servers
+    /// already ([`spent`]).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder_core::{ThreadPark, drive, spent};
+    /// use larder_net::Deadline;
+    ///
+    /// let operation = spent::Spent::default();
+    /// let work = operation.during(async {
+    ///     spent::add(Duration::from_secs(50));
+    ///     Deadline::of_operation(Duration::from_secs(60)).left()
+    /// });
+    /// let Ok(left) = drive(work, &ThreadPark);
+    /// assert!(left.is_some_and(|left| left <= Duration::from_secs(10)));
+    /// ```
+    pub fn of_operation(span: Duration) -> Self {
+        Self::after(span.saturating_sub(spent::so_far()))
     }
 
     /// What is left; `None` when the deadline has passed.

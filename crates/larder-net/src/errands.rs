@@ -139,6 +139,17 @@ mod tests {
     fn errands_are_done_in_the_order_of_their_times_and_a_panic_stops_none() {
         let (done, wait) = mpsc::channel();
         let start = Instant::now();
+        // The thread is busy until all three are there.
+        let (begun, begins) = mpsc::channel();
+        let (all, all_are_there) = mpsc::channel();
+        errand(
+            start,
+            Box::pin(async move {
+                begun.send(()).unwrap();
+                all_are_there.recv().unwrap();
+            }),
+        );
+        begins.recv().unwrap();
         for (number, millis) in [(3, 30), (1, 10), (2, 20)] {
             let done = done.clone();
             let at = start + Duration::from_millis(millis);
@@ -150,6 +161,7 @@ mod tests {
                 }),
             );
         }
+        all.send(()).unwrap();
         let order: Vec<_> = wait.iter().take(3).collect();
         assert_eq!(order, [(1, true), (2, true), (3, true)]);
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use larder_core::store::{Held, Hold, Over};
-use larder_core::{Result, Timestamp};
+use larder_core::{Error, ErrorKind, Result, Timestamp};
 
 use crate::Work;
 use follow::{Follower, Followers, Following};
@@ -35,6 +35,39 @@ pub struct Record {
     pub name: Vec<u8>,
     /// What no other holder has.
     pub token: Vec<u8>,
+}
+
+impl Record {
+    /// Stands where nobody is to wait, and before the time until when; no token begins so.
+    const NOBODY_WAITS: &str = "alone ";
+
+    /// A record under this name with a token that no other holder has, not even the child of a fork.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Store`] where the system gives no random numbers.
+    pub fn with_token(name: &[u8]) -> Result<Self> {
+        let wrong = |error| {
+            Error::new(ErrorKind::Store, "the system gives no random numbers").caused_by(error)
+        };
+        let number = getrandom::u64().map_err(wrong)?;
+        Ok(Self {
+            name: name.to_vec(),
+            token: format!("{number:016x}{:08x}", std::process::id()).into_bytes(),
+        })
+    }
+
+    /// What stands in place of a token where nobody is to wait until then.
+    pub fn text_alone(until: Timestamp) -> Vec<u8> {
+        format!("{}{}", Self::NOBODY_WAITS, until.as_millis()).into_bytes()
+    }
+
+    /// Until when nobody is to wait, where the text says so.
+    pub fn read_alone(text: &[u8]) -> Option<Timestamp> {
+        let text = std::str::from_utf8(text).ok()?;
+        let until = text.strip_prefix(Self::NOBODY_WAITS)?.parse().ok()?;
+        Some(Timestamp::from_millis(until))
+    }
 }
 
 /// A lease that is given up.

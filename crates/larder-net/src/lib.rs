@@ -25,27 +25,41 @@
 mod breaker;
 mod client;
 mod deadline;
+mod debts;
+mod directory;
 mod errands;
 mod lease;
 mod line;
 mod medium;
 mod place;
 mod pool;
+mod reach;
 mod resolve;
+#[cfg(feature = "tls")]
+mod secured;
 mod socket;
 #[cfg(feature = "tokio")]
 mod tasks;
+mod tls;
+mod tries;
+mod wire;
 
 pub use breaker::{Admission, Breaker, BreakerTimes};
 pub use client::{Begun, Client, Request, Target};
 pub use deadline::Deadline;
+pub use debts::{Debt, Debts};
+pub use directory::{Directory, Question, Site};
 pub use errands::{Work, errand};
 pub use lease::{ALONE, Ended, LEASE, Leases, Lender, Record};
-pub use line::{Check, Greeting, Progress, Reader};
+pub use line::{Check, Greeting, Hello, Peer, Progress, Reader};
 pub use medium::{Medium, Stream, Threads};
 pub use place::Place;
 pub use pool::{Idle, Pool};
 pub use resolve::resolve;
+#[cfg(feature = "tls")]
+pub use secured::Secured;
 pub use socket::Socket;
 #[cfg(feature = "tokio")]
 pub use tasks::{TaskStream, Tasks};
+pub use tls::{Tls, TlsSettings};
+pub use wire::Wire;

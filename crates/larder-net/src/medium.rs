@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use larder_core::fork;
 
-use crate::{Deadline, Place, Socket, Work, errand, resolve};
+use crate::wire::{Wire, secure};
+use crate::{Deadline, Place, Socket, Tls, Work, errand, resolve};
 
 /// What carries bytes, and how those who use it wait.
 ///
@@ -39,13 +40,15 @@ pub trait Medium: fmt::Debug + Send + Sync + 'static {
     /// Does some work at this time, away from all who ask. It is left out where that is not possible.
     fn later(at: Instant, work: Work);
 
-    /// Connects.
+    /// Connects, encrypted where `tls` is given and the place is not on this machine by its nature.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](io::ErrorKind::TimedOut) past the deadline, and those of the system.
+    /// [`TimedOut`](io::ErrorKind::TimedOut) past the deadline, those of the system, and
+    /// [`InvalidData`](io::ErrorKind::InvalidData) for a server that does not prove who it is.
     fn connect(
         place: &Place,
+        tls: Option<&Tls>,
         deadline: Deadline,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
@@ -84,6 +87,12 @@ pub trait Stream: fmt::Debug + Send + 'static {
 
     /// Whether the server has neither hung up nor said anything that nobody asked for.
     fn is_quiet(&self) -> bool;
+
+    /// Whether what the connection needs of this process is still there. Asked before every use, so
+    /// it costs next to nothing.
+    fn is_alive(&self) -> bool {
+        true
+    }
 }
 
 /// Exchanges that are over when the call returns, on the caller's own thread.
@@ -91,7 +100,7 @@ pub trait Stream: fmt::Debug + Send + 'static {
 pub struct Threads;
 
 impl Medium for Threads {
-    type Stream = Socket;
+    type Stream = Wire<Socket>;
     type Permit = ();
 
     const MAY_WAIT: bool = false;
@@ -104,10 +113,17 @@ impl Medium for Threads {
         Ok(())
     }
 
-    async fn connect(place: &Place, deadline: Deadline) -> io::Result<Socket> {
+    async fn connect(
+        place: &Place,
+        tls: Option<&Tls>,
+        deadline: Deadline,
+    ) -> io::Result<Wire<Socket>> {
         match place {
-            Place::Unix(path) => Socket::unix(path, deadline),
-            Place::Tcp { host, port } => Socket::tcp(&resolve(host, *port, deadline)?, deadline),
+            Place::Unix(path) => Socket::unix(path, deadline).map(Wire::Plain),
+            Place::Tcp { host, port } => {
+                let socket = Socket::tcp(&resolve(host, *port, deadline)?, deadline)?;
+                secure(socket, (host, tls), deadline).await
+            }
         }
     }
 
@@ -121,6 +137,8 @@ impl Medium for Threads {
 
     fn beside(work: impl Future<Output = ()> + Send + 'static) {
         let run = move || {
+            // What is known of servers has locks, which a fork must not leave held.
+            let _inside = fork::inside();
             // Nothing of this medium is ever pending.
             let _ = pin!(work).poll(&mut Context::from_waker(Waker::noop()));
         };

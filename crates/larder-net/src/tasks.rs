@@ -3,15 +3,18 @@
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep_until, timeout_at};
 
-use crate::{Deadline, Medium, Place, Stream, Work};
+use crate::wire::{Wire, secure};
+use crate::{Deadline, Medium, Place, Stream, Tls, Work};
 
 /// The runtime on which a connection was made last: for work that is handed over by a thread that runs
 /// on none, such as one on which a lease is dropped.
@@ -39,7 +42,7 @@ async fn until<T>(deadline: Deadline, work: impl Future<Output = io::Result<T>>)
 }
 
 impl Medium for Tasks {
-    type Stream = TaskStream;
+    type Stream = Wire<TaskStream>;
     type Permit = OwnedSemaphorePermit;
 
     const MAY_WAIT: bool = true;
@@ -69,7 +72,11 @@ impl Medium for Tasks {
         }
     }
 
-    async fn connect(place: &Place, deadline: Deadline) -> io::Result<TaskStream> {
+    async fn connect(
+        place: &Place,
+        tls: Option<&Tls>,
+        deadline: Deadline,
+    ) -> io::Result<Wire<TaskStream>> {
         let here = Some(Handle::current());
         *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = here;
         let connected = async {
@@ -82,7 +89,11 @@ impl Medium for Tasks {
                 }
             }
         };
-        until(deadline, connected).await
+        let stream = until(deadline, connected).await?;
+        match place {
+            Place::Unix(_) => Ok(Wire::Plain(stream)),
+            Place::Tcp { host, .. } => secure(stream, (host, tls), deadline).await,
+        }
     }
 
     async fn rest(span: Duration) {
@@ -128,11 +139,22 @@ impl Stream for TaskStream {
     }
 
     fn is_quiet(&self) -> bool {
-        let mut byte = [0];
+        // The system is asked: the runtime may not have heard yet of what has come.
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let looked = match self {
-            Self::Tcp(stream) => stream.try_read(&mut byte),
-            Self::Unix(stream) => stream.try_read(&mut byte),
+            Self::Tcp(stream) => recv(stream, &mut [0_u8; 1], flags),
+            Self::Unix(stream) => recv(stream, &mut [0_u8; 1], flags),
         };
-        looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        matches!(looked, Err(rustix::io::Errno::AGAIN))
+    }
+
+    /// Fails where the runtime has ended that the connection was made on.
+    fn is_alive(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        let looked = match self {
+            Self::Tcp(stream) => stream.poll_read_ready(&mut context),
+            Self::Unix(stream) => stream.poll_read_ready(&mut context),
+        };
+        !matches!(looked, Poll::Ready(Err(_)))
     }
 }
