@@ -4,6 +4,7 @@ use larder_core::{Error, ErrorKind, Result};
 use redis::Value;
 
 use crate::layout::Record;
+use crate::transport::said;
 
 /// An answer that does not fit the question.
 pub(crate) fn unexpected(what: &str) -> Error {
@@ -13,8 +14,7 @@ pub(crate) fn unexpected(what: &str) -> Error {
 
 /// What the server said instead of an answer.
 fn refused(error: &redis::ServerError) -> Error {
-    let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
-    let text = text.trim();
+    let text = said(error);
     let overflow = text.contains("overflow") || text.contains("not an integer");
     let kind = if overflow {
         ErrorKind::NotACounter

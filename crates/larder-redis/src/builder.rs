@@ -12,7 +12,7 @@ use crate::found::Scribe;
 use crate::layout::Layout;
 use crate::stats::{Listener, Tally};
 use crate::store::{Parts, Redis};
-use crate::transport::{Address, Blocking, Link, Transport};
+use crate::transport::{Address, Blocking, Link, Servers, Transport};
 
 /// What an answer may hold beyond the largest value: the envelope's head, keys and tags.
 const AROUND: usize = 1 << 20;
@@ -20,7 +20,7 @@ const AROUND: usize = 1 << 20;
 /// Builds a [`Redis`] store. Building it does not connect.
 #[derive(Clone)]
 pub struct RedisBuilder {
-    url: String,
+    pub(crate) url: String,
     namespace: Vec<u8>,
     packing: Packing,
     deadline: Duration,
@@ -30,6 +30,16 @@ pub struct RedisBuilder {
     clock: Option<Arc<dyn Clock>>,
     on_unreadable: Option<Listener>,
     leases: bool,
+}
+
+/// The settings of a builder.
+pub(crate) struct Told {
+    pub(crate) link: Link,
+    pub(crate) namespace: Vec<u8>,
+    pub(crate) packing: Packing,
+    pub(crate) max_value: usize,
+    pub(crate) on_unreadable: Option<Listener>,
+    pub(crate) leases: bool,
 }
 
 impl fmt::Debug for RedisBuilder {
@@ -51,9 +61,10 @@ impl RedisBuilder {
     /// The largest value, unless told otherwise: 8 MB.
     pub const MAX_VALUE: usize = 8 << 20;
 
-    pub(crate) fn new(url: String) -> Self {
+    /// A builder for a store on the server, or the Cluster, that a URL names; [`Address`] has its forms.
+    pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url,
+            url: url.into(),
             namespace: Self::NAMESPACE.into(),
             packing: Packing::new(),
             deadline: Self::DEADLINE,
@@ -90,8 +101,10 @@ impl RedisBuilder {
         self
     }
 
-    /// How long one operation may take, connecting included. Default: 90 ms. A walk through the
-    /// server, as removing by pattern needs it, has as much for each of its steps.
+    /// How long all that one operation of a cache asks of the server may take together, connecting
+    /// included. Default: 90 ms. What a miss has waited to read is taken off what is left for it to write
+    /// ([`spent`](larder_core::spent)). A walk through the server, as removing by pattern needs it, has as
+    /// much for each of its steps.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -105,7 +118,8 @@ impl RedisBuilder {
         self
     }
 
-    /// How many connections of [`Blocking`] are kept for their next use. Default: 64.
+    /// How many connections are kept for their next use. On tokio there are never more: tasks wait for
+    /// one another then. Default: 64.
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
@@ -172,29 +186,50 @@ impl RedisBuilder {
         codec: C,
         transport: impl FnOnce(Link) -> T,
     ) -> Result<Redis<C, T>> {
-        self.check()?;
-        let clock = self.clock.unwrap_or_else(|| SystemClock::new());
-        let link = Link {
-            address: Address::parse(&self.url)?,
-            deadline: self.deadline,
-            connections: self.connections,
-            breaker: self.breaker,
-            max_reply: self.max_value.saturating_add(AROUND),
-            clock: Arc::clone(&clock),
-        };
-        let envelope = Envelope::new(&self.namespace, self.packing.largest(self.max_value))?;
+        let address = Address::parse(&self.url)?;
+        if let Servers::Cluster(_) = address.servers {
+            let detail = format!(
+                "redis url {address} names a cluster (use build_cluster, or redis:// for one server)"
+            );
+            return Err(Error::new(ErrorKind::Config, detail));
+        }
+        let told = self.told(address)?;
+        let envelope = Envelope::new(&told.namespace, told.packing.largest(told.max_value))?;
+        let clock = Arc::clone(&told.link.clock);
+        let (layout, transport) = (Layout::new(&told.namespace), transport(told.link));
+        transport.link().spaces.add(layout.record());
         Ok(Redis::new(Parts {
-            layout: Layout::new(&self.namespace),
+            layout,
             scribe: Scribe {
                 codec,
                 envelope,
-                tally: Tally::new(self.on_unreadable),
+                tally: Tally::new(told.on_unreadable),
             },
-            transport: transport(link),
+            transport,
             clock,
-            max_value: self.max_value,
-            leases: self.leases,
+            max_value: told.max_value,
+            leases: told.leases,
         }))
+    }
+
+    /// What it was told, checked, about a server at this address.
+    pub(crate) fn told(self, address: Address) -> Result<Told> {
+        self.check()?;
+        let link = Link {
+            deadline: self.deadline,
+            connections: self.connections,
+            breaker: self.breaker,
+            clock: self.clock.unwrap_or_else(|| SystemClock::new()),
+            ..Link::new(address, self.max_value.saturating_add(AROUND))?
+        };
+        Ok(Told {
+            link,
+            namespace: self.namespace,
+            packing: self.packing,
+            max_value: self.max_value,
+            on_unreadable: self.on_unreadable,
+            leases: self.leases,
+        })
     }
 
     fn check(&self) -> Result<()> {

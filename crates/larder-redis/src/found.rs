@@ -41,7 +41,7 @@ pub(crate) struct Raw {
 impl Raw {
     /// Whether it is a number that the server can add to.
     pub(crate) fn is_bare(&self) -> bool {
-        count_in(&self.value).is_some()
+        is_bare(&self.value)
     }
 
     /// What tells this entry from one that has taken its place since: the note of a counter, because
@@ -66,11 +66,11 @@ impl<C> Scribe<C> {
         C: Codec<V>,
     {
         if let Some(count) = entry.value.as_count().filter(|_| counts(key)) {
-            return self.write_count(key, count, &entry.meta, &entry.fence);
+            return self.write_count(key, count, &entry.meta(), &entry.fence());
         }
         let mut value = self.envelope.seal_entry(key, entry, &self.codec)?;
         if !key.is_base() {
-            let until = format!("{:020}", entry.meta.keep_until.as_millis());
+            let until = format!("{:020}", entry.keep_until().as_millis());
             value.splice(..0, until.into_bytes());
         } else if counts(key) {
             value.insert(0, SIGN);
@@ -209,6 +209,11 @@ pub(crate) fn counts(key: &Key) -> bool {
     key.is_base() && key.kind() == larder_core::Kind::User
 }
 
+/// Whether these bytes are a number that the server can add to.
+pub(crate) fn is_bare(bytes: &[u8]) -> bool {
+    count_in(bytes).is_some()
+}
+
 /// The number whose decimal digits these are, written as the server writes them.
 fn count_in(bytes: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(bytes)
@@ -225,25 +230,26 @@ fn unbounded(now: Timestamp) -> Meta {
         stored_at: now,
         fresh_until: Timestamp::NEVER,
         stale_until: Timestamp::NEVER,
+        spare_until: Timestamp::NEVER,
         keep_until: Timestamp::NEVER,
         retry_at: Timestamp::EPOCH,
         cost: std::time::Duration::ZERO,
         tags: Tags::default(),
+        is_head: false,
     }
 }
 
 /// Whether no purge came that the load of this entry has not seen. Removals take entries out of the
 /// server, so what is left to compare are the namespace and the tags.
 pub(crate) fn is_valid<V>(entry: &Entry<V>, record: Record, marks: &Marks) -> bool {
-    if entry.fence.is_direct() {
+    if entry.is_direct() {
         return true;
     }
-    let seen = entry.fence.sequence;
-    entry.fence.all == record.generation
+    let seen = entry.sequence();
+    entry.fence().all == record.generation
         && seen <= record.sequence
         && entry
-            .meta
-            .tags
+            .tags()
             .iter()
             .all(|tag| marks.get(tag).is_some_and(|&bumped| bumped <= seen))
 }

@@ -11,9 +11,12 @@
 //! | `flask_cache_!i<tag>` | sorted set | the **index** of the tag of a function: the entries that carry it, by the number of the last purge that their loads had seen |
 //! | `flask_cache_!l<digest>` | string | the **lease** of a key, in the 32 hexadecimal digits of its digest: the token of the process that loads it, with a `+` behind it where another one waits |
 //! | `flask_cache_!o<digest>` | string | the **overlaps** of a key, there for ten minutes after somebody has waited for a load of it: which load of them started last among those that stored; or `alone` and until when nobody is to wait, in milliseconds |
-//! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor`, three decimal numbers |
+//! | `flask_cache_!` | string | the **record** of the namespace: `generation:sequence:floor:server`, three decimal numbers and 16 hexadecimal digits of the run of the server that the generation was met on; these are missing where an account may not ask for `INFO` |
 //!
-//! On the channel `flask_cache_!w` stand the names of leases that were given up while somebody waited.
+//! | `flask_cache_!p` | string | there while somebody listens on `flask_cache_!n`; another number each time it was lost |
+//!
+//! On the channel `flask_cache_!n` stand the names of what changes, while somebody listens: who has changed
+//! it, a colon, and the name of a slot, a mark or the record. On `flask_cache_!w` stand the names of leases that were given up while somebody waited.
 //!
 //! A slot holds an envelope (`docs/FORMAT.md`), that of a key that people chose behind the sign `!`,
 //! or a bare number in decimal digits, or whatever another program has put there. The fields of a
@@ -34,6 +37,8 @@
 
 use larder_core::{Fence, Key, Kind, Tag};
 
+use crate::news::{Change, Names};
+
 /// Between the namespace and what is not a readable slot.
 const INNER: u8 = b'!';
 
@@ -48,7 +53,11 @@ pub(crate) struct Layout {
 pub(crate) enum Named {
     /// The slot or the family of this base key.
     Base(Key),
-    /// A mark, the record, or a name of another version.
+    /// The mark of this tag.
+    Mark(Tag),
+    /// The record of the namespace.
+    Record,
+    /// A lease, an index, overlaps, or a name of another version.
     Other,
 }
 
@@ -103,6 +112,16 @@ impl Layout {
         self.name(&[&[INNER, b'w']])
     }
 
+    /// The channel on which changes are told by those who make them.
+    pub(crate) fn news(&self) -> Vec<u8> {
+        self.name(&[&[INNER, b'n']])
+    }
+
+    /// What is there while somebody listens on that channel.
+    pub(crate) fn listened(&self) -> Vec<u8> {
+        self.name(&[&[INNER, b'p']])
+    }
+
     /// How a key is listed there.
     pub(crate) fn member(key: &Key) -> Vec<u8> {
         let mut member = if key.is_base() {
@@ -152,7 +171,11 @@ impl Layout {
         };
         match name.strip_prefix(self.namespace.as_slice()) {
             Some([INNER, b'h', kind, b':', rest @ ..]) => base(*kind, rest),
-            Some([INNER, kind, b':', rest @ ..]) => base(*kind, rest),
+            Some([INNER, kind, b':', rest @ ..]) if Kind::from_byte(*kind).is_some() => {
+                base(*kind, rest)
+            }
+            Some([INNER, b't', tag @ ..]) if !tag.is_empty() => Named::Mark(Tag::from_bytes(tag)),
+            Some([INNER]) => Named::Record,
             Some([INNER, ..]) | None => Named::Other,
             Some(rest) => base(Kind::User as u8, rest),
         }
@@ -187,6 +210,30 @@ impl Layout {
             .strip_prefix(self.namespace.as_slice())
             .unwrap_or_default();
         rest.len() > 1 && rest[0] != INNER
+    }
+}
+
+/// What tells of changes to the names of one namespace.
+impl Names for Layout {
+    fn prefix(&self) -> Vec<u8> {
+        self.namespace.clone()
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        Some(self.record())
+    }
+
+    fn told(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        Some((self.news(), self.listened()))
+    }
+
+    fn change(&self, name: &[u8]) -> Change {
+        match self.read(name) {
+            Named::Base(key) => Change::Key(key),
+            Named::Mark(tag) => Change::Tag(tag),
+            Named::Record => Change::Record,
+            Named::Other => Change::Nothing,
+        }
     }
 }
 
@@ -241,7 +288,9 @@ impl Record {
         let mut parts = std::str::from_utf8(bytes).ok()?.split(':');
         let mut number = || parts.next()?.parse::<u64>().ok();
         let (generation, sequence, floor) = (number()?, number()?, number()?);
-        parts.next().is_none().then_some(Self {
+        let server = parts.next().unwrap_or_default();
+        let is_server = server.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_server && parts.next().is_none()).then_some(Self {
             generation,
             sequence,
             floor,
@@ -273,11 +322,15 @@ mod tests {
         ];
         let mut names = HashSet::new();
         assert!(names.insert(layout.record()));
+        assert_eq!(layout.read(&layout.record()), Named::Record);
         for base in bases {
-            assert!(names.insert(layout.mark(&Tag::new(base))));
+            let tag = Tag::new(base);
+            assert_eq!(layout.read(&layout.mark(&tag)), Named::Mark(tag.clone()));
+            assert!(names.insert(layout.mark(&tag)));
             assert!(names.insert(layout.index(&Tag::function(base))));
             for kind in [Kind::User, Kind::View, Kind::Memoize, Kind::Fragment] {
                 let key = Key::new(kind, base);
+                assert_eq!(layout.read(&layout.lease(&key)), Named::Other);
                 assert!(names.insert(layout.lease(&key)));
                 assert!(names.insert(layout.overlaps(&layout.lease(&key))));
                 for name in [layout.slot(&key), layout.family(&key)] {
@@ -309,10 +362,15 @@ mod tests {
                 floor: 9
             })
         );
+        assert_eq!(
+            Record::parse(b"7:8:9:0123456789abcdef"),
+            Record::parse(b"7:8:9")
+        );
         for bad in [
             &b""[..],
             b"7:8",
-            b"7:8:9:1",
+            b"7:8:9:x",
+            b"7:8:9:1:1",
             b"7:-8:9",
             b"x:8:9",
             b"\xff:8:9",

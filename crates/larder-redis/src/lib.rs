@@ -6,7 +6,9 @@
 //! |---|---|
 //! | get, of one key or of many | 1; 1 more when an entry carries tags that the reader did not name |
 //! | put, add | 1; 1 more when somebody else purged what is written since this process last asked, or when `add` finds an entry that is no longer valid |
-//! | lease | 1, for each miss; while another process loads, 1 now and then |
+//! | put, of many keys | 1 for each 4 MB; 1 more for each entry of which somebody else purged something |
+//! | what is under a base key | 1; 1 more where it has variants, or where this process had seen an entry that is gone |
+//! | lease | none where the read took it: a miss is one trip that reads and takes the lease, and one that stores and ends it; 1 where this process had seen the key stored and somebody else has removed it; while another process loads, 1 now and then |
 //! | count | 1; 1 more where an entry takes the place of a counter that has expired |
 //! | remove, of one key or of many | 1; 1 more when what was removed carries tags |
 //! | bump | 1; of the tag of a function 1 more, and 1 for each 200 entries that carried it |
@@ -34,6 +36,11 @@
 //! gives their room back. An index that the server evicts costs only that: the entries are invalid all
 //! the same, and end in their time. Other tags have none, and cost nothing.
 //!
+//! A server that took over from another one, or started anew from a snapshot, may lack the last purges. Each
+//! connection finds out who the server is, and on one that the namespace was not met on before, the
+//! namespace gets a new generation before anything is asked: what was cached is gone. An account that may not
+//! ask for `INFO` cannot know; let it (`+info`) where servers are replaced.
+//!
 //! # Leases
 //!
 //! Who leads a load in its process takes a lease before it loads: a record with a random token, which
@@ -50,27 +57,78 @@
 //! up, or the other one was stopped for longer than a lease. The load that started later stays then, on
 //! one machine: starts on several machines cannot be compared, and there the last one to end stays.
 //!
+//! # News
+//!
+//! Whoever keeps copies [watches](larder_core::Store::watch) the store: one thread of the process has a
+//! connection on which the server names whatever changes in the namespace, by client tracking of RESP3 that
+//! broadcasts by prefix. What other programs write, what expires and what is evicted is among it. `SWAPDB`
+//! is told by no server.
+//!
+//! Where that is refused (an ACL without `CLIENT TRACKING`, a proxy), those tell who make changes: while
+//! somebody listens, each script that changes something publishes its name in the same step, on the channel
+//! `flask_cache_!n`. The listener has two connections then, and needs `SUBSCRIBE`, `GETEX`, `SET` and the
+//! channel; everybody who writes needs `PUBLISH` and the channel (`&flask_cache_*`). An account without them
+//! costs the copies of all who listen, at each of its writes. What other programs write or remove is not told
+//! there. A server that refuses both is asked again after a minute; until then `watch` answers `false`, and
+//! copies are as old as their own lifetime allows. So it is on a Cluster without tracking.
+//!
 //! # Layout
 //!
 //! `layout.rs` has the names byte for byte, `docs/FORMAT.md` the envelope.
 //!
-//! On a Cluster, slot and family of a base key would have to share a hash tag, which a name that
-//! people can read, and other programs know, does not have: a store for a Cluster needs a layout of
-//! its own, with `{digest}` in front and the slot as one more field of the family.
+//! # Cluster
+//!
+//! [`RedisCluster`] is a store on a Redis Cluster, with a layout of its own, because no script may look at
+//! the names of two slots there: marks and entries, as [`Keyed`](larder_core::store::Keyed) has them. Names
+//! are readable and have a tag behind the namespace, `flask_cache_{07f}view//x`: one of 1,024 buckets, and
+//! everything of a base key in one of them. A read is one trip to one node, also of a variant with its
+//! marks; of several keys, and of tags that users chose, one to each node concerned, all at once. A removal
+//! is one trip, a bump three, and clearing deletes the mark of each bucket in one trip to each node, after
+//! which the room of the entries is given back step by step, as long as the caller waits.
+//!
+//! Which node has what is asked of any node when the store is first used; a `MOVED`, or a node that fails,
+//! makes the store ask again beside those who wait, five times a second at most. `ASK` is followed. A node
+//! that is away is a miss and a refused write for its slots, and for nothing else. A purge that it has
+//! missed is [`Postponed`](larder_core::ErrorKind::Postponed): the caller gets that error, and this process
+//! carries the purge out as soon as the node answers, before it uses the slot again.
+//!
+//! A replica that takes over may lack the last writes of its master, purges among them. So each record says
+//! in which life of its node it was written (the `master_replid` of `INFO replication`, which comes with
+//! each answer), and what another life has written is not there. After a failover the slots concerned
+//! are empty, and so is a slot that has moved. An ACL user without `INFO` is recognised by the node instead;
+//! then a master that starts anew from a snapshot may bring back what had been purged. One thing remains
+//! that no client can see: a master that was frozen, and was replaced meanwhile, answers as before for the
+//! moment until it hears of it.
+//!
+//! In front of it, [`Tiered`](larder_core::store::Tiered) keeps copies that every master ends, on a
+//! connection of its own; while one of them does not tell, or a slot moves to a node that does not yet, no
+//! copy is used.
+//!
+//! An ACL user needs `GET`, `MGET`, `SET`, `GETDEL`, `UNLINK`, `PTTL`, `SCAN`, `EVAL`, `EVALSHA`, `PEXPIRE`,
+//! `INFO`, `PING`, `ASKING` and `CLUSTER SLOTS`, for copies `HELLO` and `CLIENT TRACKING`, and the keys of the
+//! namespace.
 
 mod answer;
 mod builder;
+mod cluster;
 mod found;
 mod layout;
+mod news;
 mod scripts;
 mod stats;
 mod store;
 mod transport;
 
 pub use builder::RedisBuilder;
-pub use larder_net::{Admission, Breaker, BreakerTimes, Deadline, Place, Work};
+pub use cluster::{Nodes, RedisCluster};
+#[cfg(feature = "tokio")]
+pub use larder_net::Tasks;
+pub use larder_net::{
+    Admission, Breaker, BreakerTimes, Client, Deadline, Medium, Place, Threads, Tls, TlsSettings,
+    Work,
+};
 pub use stats::Unreadables;
 pub use store::Redis;
 #[cfg(feature = "tokio")]
 pub use transport::Tokio;
-pub use transport::{Address, Blocking, Link, Request, Transport};
+pub use transport::{Address, Blocking, Link, Over, Request, Sentinels, Servers, Transport};

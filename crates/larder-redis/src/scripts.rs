@@ -1,6 +1,6 @@
 //! The scripts: what has to happen in one step on the server.
 
-use redis::{Pipeline, Script, Value};
+use redis::{Cmd, Pipeline, Script, Value};
 
 /// A script, called by its digest.
 #[derive(Debug)]
@@ -21,12 +21,16 @@ pub(crate) struct Scripts {
     pub(crate) clear: Lua,
     pub(crate) prolong: Lua,
     pub(crate) reclaim: Lua,
+    pub(crate) announce: Lua,
     pub(crate) lease: Lua,
+    /// Reads a key, and takes its lease where nothing usable is there.
+    pub(crate) read_to_load: Lua,
 }
 
 macro_rules! lua {
     ($file:literal) => {
         Lua::new(concat!(
+            include_str!("scripts/tell.lua"),
             include_str!("scripts/prelude.lua"),
             include_str!($file)
         ))
@@ -40,6 +44,7 @@ impl Scripts {
             put: Lua::new(concat!(
                 include_str!("scripts/index.lua"),
                 include_str!("scripts/end_lease.lua"),
+                include_str!("scripts/tell.lua"),
                 include_str!("scripts/order.lua"),
                 include_str!("scripts/put_fast.lua"),
                 include_str!("scripts/prelude.lua"),
@@ -51,10 +56,29 @@ impl Scripts {
             clear: lua!("scripts/clear.lua"),
             prolong: Lua::new(include_str!("scripts/prolong.lua")),
             reclaim: Lua::new(include_str!("scripts/reclaim.lua")),
-            lease: Lua::new(include_str!("scripts/lease.lua")),
+            announce: Lua::new(concat!(
+                include_str!("scripts/tell.lua"),
+                include_str!("scripts/announce.lua")
+            )),
+            lease: Lua::new(concat!(
+                include_str!("scripts/take_lease.lua"),
+                include_str!("scripts/lease.lua")
+            )),
+            read_to_load: Lua::new(concat!(
+                include_str!("scripts/take_lease.lua"),
+                include_str!("scripts/read_to_load.lua")
+            )),
         }
     }
 }
+
+/// Sees to it that a namespace gets a new generation on a server that may not know its purges.
+pub(crate) const MEET: &str = concat!(
+    include_str!("scripts/known.lua"),
+    include_str!("scripts/tell.lua"),
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/meet.lua")
+);
 
 /// What is done with leases in rounds, away from those who hold them.
 #[derive(Debug)]
@@ -95,12 +119,19 @@ impl Lua {
     /// The command that runs the script.
     pub(crate) fn call(&self, called: Called, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Pipeline {
         let mut commands = Pipeline::with_capacity(1);
-        match called {
-            Called::ByDigest => commands.cmd("EVALSHA").arg(&self.digest),
-            Called::ByCode => commands.cmd("EVAL").arg(self.code),
-        };
-        commands.arg(keys.len()).arg(keys).arg(arguments);
+        commands.add_command(self.command(called, keys, arguments));
         commands
+    }
+
+    /// The same, to go out with others.
+    pub(crate) fn command(&self, called: Called, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Cmd {
+        let mut command = Cmd::new();
+        match called {
+            Called::ByDigest => command.arg("EVALSHA").arg(&self.digest),
+            Called::ByCode => command.arg("EVAL").arg(self.code),
+        };
+        command.arg(keys.len()).arg(keys).arg(arguments);
+        command
     }
 }
 

@@ -3,4 +3,5 @@ sequence = later()
 generation = ARGV[2]
 floor = sequence
 save()
+tell(KEYS[1])
 return record()

@@ -12,9 +12,10 @@ if overlaps then
   end
 end
 
--- The load is over: the record of overlaps has its start, and the lease ends that it may have run
+-- It is written, and told to those who listen. The load is over: the record of overlaps has its start, and the lease ends that it may have run
 -- under, with the name ARGV[19] and the token ARGV[20]; ARGV[21] is the channel.
 local function landed()
+  tell(KEYS[2])
   if overlaps then
     redis.call('SET', ARGV[15], ARGV[16] .. ' ' .. ARGV[17], 'PX', ARGV[18])
   end

@@ -132,6 +132,7 @@ if condition ~= '' then
       if type(sum) == 'table' then
         return sum
       end
+      tell(slot)
       return {'added', record(), redis.call('GET', slot), noted}
     end
     if there then

@@ -1,7 +1,8 @@
 -- The short way of put.lua, for what is written most: nothing was purged in the whole namespace
 -- since the load started, the tags have their marks, and what is written takes the place of
 -- nothing that would have to give way. ARGV[12] is the record that the load saw.
-if ARGV[8] == '' and redis.call('GET', KEYS[1]) == ARGV[12] then
+local there = (redis.call('GET', KEYS[1]) or '') .. ':'
+if ARGV[8] == '' and string.sub(there, 1, #ARGV[12] + 1) == ARGV[12] .. ':' then
   local field, life = ARGV[4], tonumber(ARGV[7])
   local function prolonged(key, least)
     local left = redis.call('PTTL', key)

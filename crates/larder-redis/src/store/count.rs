@@ -68,7 +68,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
                             count: count_of(key, &entry)?
                                 .checked_add(delta)
                                 .ok_or_else(|| not_a_counter(key))?,
-                            meta: entry.meta.clone(),
+                            meta: entry.meta(),
                             condition: same(&raw),
                         },
                         // A bare number is added to by the server.
@@ -90,7 +90,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     {
         if counts(key) {
             self.scribe
-                .write_count(key, count, &entry.meta, &entry.fence)
+                .write_count(key, count, &entry.meta(), &entry.fence())
         } else {
             self.scribe.write(key, entry)
         }

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use larder_core::store::Lease;
-use larder_core::{Clock, Key, Result, Timestamp};
+use larder_core::codec::Codec;
+use larder_core::store::{Lease, Reading};
+use larder_core::{Clock, Key, Result, Tag, Timestamp, Value};
 use larder_net::{Deadline, Ended, LEASE, Record, Work};
 use redis::{Pipeline, Value as Answer};
 
 use super::listener::Listener;
+use super::read::fields;
 use super::{Inner, MARK, random};
 use crate::answer;
 use crate::layout::Layout;
@@ -153,18 +155,90 @@ impl<T: Transport> larder_net::Lender for Lender<T> {
     }
 }
 
+/// A token that no other holder has.
+fn token() -> Vec<u8> {
+    format!("{:016x}{:016x}", random(), random()).into_bytes()
+}
+
 impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
+    /// The token of the lease with this name that the server may not know yet to be over, or nothing;
+    /// `None` where nobody is to wait for the key.
+    fn former(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let former = self.leases.former(name);
+        let alone = former.as_ref().and_then(|former| former.alone);
+        if alone.is_some_and(|until| self.clock.now() < until) {
+            return None;
+        }
+        Some(former.map_or_else(Vec::new, |former| former.record.token))
+    }
+
+    /// Reads a key, and takes the right to load it where nothing usable is there.
+    pub(super) async fn read_to_load<V: Value>(
+        &self,
+        key: &Key,
+        tags: &[Tag],
+    ) -> Result<(Reading<V>, Option<Lease>)>
+    where
+        C: Codec<V>,
+    {
+        let one = std::slice::from_ref(key);
+        let name = self.layout.lease(key);
+        let Some(former) = self.former(&name) else {
+            return Ok((self.read_one(key, tags).await?, Some(Lease::Alone)));
+        };
+        let deadline = self.transport.deadline();
+        let record = Record {
+            name: name.clone(),
+            token: token(),
+        };
+        let mut keys = vec![
+            self.layout.record(),
+            self.layout.slot(key),
+            self.layout.family(key),
+            name,
+        ];
+        keys.push(self.layout.overlaps(&record.name));
+        keys.extend(tags.iter().map(|tag| self.layout.mark(tag)));
+        let mut arguments = vec![
+            record.token.clone(),
+            millis(LEASE),
+            former,
+            self.leases.lender().listener().channel().to_vec(),
+            number(self.clock.now().as_millis()),
+        ];
+        let fields = fields(key);
+        let has_fields = !fields.is_empty();
+        arguments.extend(fields);
+        let call = (keys.as_slice(), arguments.as_slice());
+        let script = &self.scripts.read_to_load;
+        let answer = run(&*self.transport, script, call, deadline).await?;
+        self.news.answered();
+        let mut answers = answer::array(answer)?;
+        let word = answers.pop().unwrap_or(Answer::Nil);
+        let word = answer::bytes(word)?.unwrap_or_default();
+        // Held at once: whatever goes wrong from here on gives it up.
+        let lease = match word.as_slice() {
+            b"lead" => Some(Lease::Lead(self.leases.hold(record, false))),
+            b"alone" => Some(Lease::Alone),
+            _ => None,
+        };
+        if !has_fields {
+            answers.truncate(1);
+        }
+        let mut readings = self.readings((one, tags), answers, deadline).await?;
+        let reading = readings.pop();
+        let reading = reading.ok_or_else(|| answer::unexpected("nothing"))?;
+        Ok((reading, lease))
+    }
+
     pub(super) async fn lease(&self, key: &Key) -> Result<Lease> {
         let deadline = self.transport.deadline();
         let name = self.layout.lease(key);
-        let former = self.leases.former(&name);
-        let alone = former.as_ref().and_then(|former| former.alone);
-        if alone.is_some_and(|until| self.clock.now() < until) {
+        let Some(former) = self.former(&name) else {
             return Ok(Lease::Alone);
-        }
-        let former = former.map_or_else(Vec::new, |former| former.record.token);
+        };
         let listener = self.leases.lender().listener();
-        let token = format!("{:016x}{:016x}", random(), random()).into_bytes();
+        let token = token();
         let keys = [
             name.clone(),
             self.layout.slot(key),

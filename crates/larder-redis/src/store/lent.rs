@@ -53,7 +53,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Redis<C, T> {
         let mut condition = restart(mode);
         let mut entry = Entry::new(meta, value, Fence::default());
         while deadline.left().is_some() {
-            entry.fence = inner.guess();
+            entry = entry.under(inner.guess());
             let written = inner.scribe.write(key, &entry)?;
             let write = Write {
                 life: Some(millis(life)),

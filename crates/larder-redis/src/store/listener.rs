@@ -100,8 +100,13 @@ impl Listener {
         if !leases.is_followed() {
             return Ok(());
         }
-        let link = leases.lender().transport().link();
-        let deadline = Deadline::after(link.deadline);
+        let transport = leases.lender().transport();
+        if !transport.is_proved() {
+            // Others find out when the server is back.
+            return Err(Io::NotConnected.into());
+        }
+        let link = transport.link();
+        let (deadline, place) = (Deadline::after(link.deadline), link.place());
         let mut messages = Messages::new(Connection::open(link, deadline)?);
         let mut subscribe = Pipeline::with_capacity(1);
         subscribe.cmd("SUBSCRIBE").arg(&self.channel);
@@ -114,6 +119,9 @@ impl Listener {
         leases.look_at_all();
         let mut needed = Instant::now();
         while needed.elapsed() < IDLE {
+            if link.place() != place {
+                return Err(Io::NotConnected.into());
+            }
             match messages.next(Deadline::after(LOOK)) {
                 Ok(Value::Array(message)) => {
                     if let Some(Value::BulkString(name)) = message.last() {

@@ -5,20 +5,24 @@ mod lease;
 mod lent;
 mod list;
 mod listener;
+mod many;
 mod read;
 mod remove;
 mod scan;
+mod seen;
 mod write;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_core::codec::Codec;
-use larder_core::store::{Lease, Listed, Mode, Orders, Put, Reading, Removal};
-use larder_core::{Clock, Entry, Fence, Key, Kind, Meta, Result, Store, Tag, Value};
+use larder_core::store::{Expected, Lease, Listed, Mode, Orders, Put, Reading, Removal, Watcher};
+use larder_core::{
+    Clock, Entry, Fence, Freshness, Key, Kind, Meta, Result, Store, Tag, Timestamp, Value,
+};
 use larder_net::{Deadline, Leases};
 use redis::Value as Answer;
 
@@ -26,11 +30,13 @@ use crate::answer;
 use crate::builder::RedisBuilder;
 use crate::found::Scribe;
 use crate::layout::{Layout, Record};
+use crate::news::News;
 use crate::scripts::{Called, Lua, Scripts, is_unknown};
 use crate::stats::Unreadables;
 use crate::transport::{Blocking, Request, Transport};
 
 use lease::Lender;
+use seen::{Seen, Sort};
 
 /// How long the mark of a removal or a bump is kept at least, in milliseconds: longer than any load.
 const MARK: u64 = 600_000;
@@ -58,12 +64,14 @@ pub(crate) struct Inner<C, T> {
     /// Whether processes that share the server load for one another.
     lends: bool,
     leases: Leases<Lender<T>>,
+    news: Arc<News>,
     /// The record as this process saw it last: what is written without a read goes out under it, and
     /// once more if the server knows better.
     generation: AtomicU64,
     sequence: AtomicU64,
     floor: AtomicU64,
     orders: Orders,
+    seen: Seen,
     /// This machine since its start: loads that started on it can be put in order.
     machine: Vec<u8>,
 }
@@ -92,12 +100,14 @@ impl<C, T> Redis<C, T> {
         let known = (parts.layout.clone(), Arc::clone(&parts.clock));
         let lender = Lender::new(known, Arc::clone(&transport));
         Self(Arc::new(Inner {
+            news: Arc::new(News::new(parts.layout.clone())),
             layout: parts.layout,
             scribe: parts.scribe,
             scripts: Scripts::new(),
             transport,
             lends: parts.leases,
             leases: Leases::new(lender),
+            seen: Seen::new(&*parts.clock),
             clock: parts.clock,
             max_value: parts.max_value,
             generation: AtomicU64::new(0),
@@ -134,9 +144,39 @@ impl<C, T> Inner<C, T> {
 
     fn remember(&self, record: Record) {
         // Two threads may mix their records here. A guess that is wrong costs one more trip.
-        self.generation.store(record.generation, Ordering::Relaxed);
+        let before = self.generation.swap(record.generation, Ordering::Relaxed);
+        if before != record.generation {
+            self.seen.cleared();
+        }
         self.sequence.store(record.sequence, Ordering::Relaxed);
         self.floor.store(record.floor, Ordering::Relaxed);
+    }
+}
+
+impl<C, T> Inner<C, T> {
+    /// Notes until when what was read or stored under `key` is there for lookups.
+    fn note<V: Value>(&self, key: &Key, tags: &[Tag], entry: Option<&Entry<V>>) {
+        let now = self.clock.now();
+        let until = entry.map_or(Timestamp::EPOCH, |entry| match entry.freshness(now) {
+            Freshness::Fresh => entry.fresh_until(),
+            Freshness::Throttled => entry.meta().retry_at,
+            _ => Timestamp::EPOCH,
+        });
+        let sort = match entry.and_then(|entry| entry.value.as_count()) {
+            Some(_) => Sort::Counter,
+            None => Sort::Envelope,
+        };
+        self.seen.note(key, tags, (sort, until));
+    }
+
+    /// Notes that what this names is not there any more.
+    fn purged(&self, what: &Removal<'_>) {
+        match what {
+            Removal::Keys(keys) => keys
+                .iter()
+                .for_each(|key| self.seen.purged(key.base_bytes())),
+            Removal::Prefix(..) | Removal::Pattern(..) | Removal::All => self.seen.cleared(),
+        }
     }
 }
 
@@ -144,11 +184,22 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     async fn ask(&self, request: &Request, deadline: Deadline) -> Result<Vec<Answer>> {
         let count = request.commands.len();
         let answers = self.transport.exchange(request, deadline).await?;
+        self.news.answered();
         if answers.len() == count {
             Ok(answers)
         } else {
             Err(answer::unexpected("too little"))
         }
+    }
+
+    /// The arguments of a script that knows the record: in front of them the generation of a namespace
+    /// that has none, behind them who makes a change.
+    fn arguments(&self, arguments: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let mut all = Vec::with_capacity(2 + arguments.len());
+        all.push(random().to_string().into_bytes());
+        all.extend(arguments);
+        all.push(self.news.sender());
+        all
     }
 
     /// Runs a script. `arguments` are those behind the generation of a namespace without a record.
@@ -158,8 +209,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         (keys, arguments): (&[Vec<u8>], Vec<Vec<u8>>),
         deadline: Deadline,
     ) -> Result<Answer> {
-        let mut all = vec![random().to_string().into_bytes()];
-        all.extend(arguments);
+        let all = self.arguments(arguments);
         let request = |called| Request {
             commands: script.call(called, keys, &all),
             // A second run would count twice, or take its own first result for somebody else's.
@@ -189,7 +239,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
 
 /// A number that no other process comes up with. Seeded anew in each process, because a fork copies
 /// the state of every generator.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
     let now = SystemTime::now()
@@ -241,6 +291,14 @@ impl<V: Value, C: Codec<V>, T: Transport> Store<V> for Redis<C, T> {
         self.0.transport.may_block()
     }
 
+    fn watch(&self, watcher: Weak<dyn Watcher>) -> bool {
+        self.0.news.watch(watcher, &self.0.transport)
+    }
+
+    fn told_by(&self) -> Option<&'static str> {
+        self.0.news.told_by()
+    }
+
     fn leases(&self) -> bool {
         self.0.lends
     }
@@ -250,8 +308,39 @@ impl<V: Value, C: Codec<V>, T: Transport> Store<V> for Redis<C, T> {
     }
 
     async fn get(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>> {
-        let mut readings = self.0.read(std::slice::from_ref(key), tags).await?;
-        readings.pop().ok_or_else(|| answer::unexpected("nothing"))
+        let reading = self.0.read_one(key, tags).await?;
+        self.0.note(key, tags, reading.entry.as_deref());
+        Ok(reading)
+    }
+
+    async fn peek(&self, key: &Key) -> Result<Option<Arc<Entry<V>>>> {
+        Ok(self.0.read_one(key, &[]).await?.entry)
+    }
+
+    async fn peek_base(&self, base: &Key) -> Result<(Option<Arc<Entry<V>>>, bool)> {
+        let inner = &self.0;
+        let (entry, has_variants) = match inner.seen.get(base, &[], inner.clock.now()) {
+            // Whoever finds what there was does not ask for variants.
+            Some(_) => (inner.read_one(base, &[]).await?.entry, true),
+            None => inner.read_base(base).await?,
+        };
+        inner.note(base, &[], entry.as_deref());
+        Ok((entry, has_variants))
+    }
+
+    fn expects(&self, key: &Key, tags: &[Tag]) -> Expected {
+        let inner = &self.0;
+        match inner.seen.get(key, tags, inner.clock.now()) {
+            Some(_) => Expected::Hit,
+            None if inner.lends => Expected::Miss,
+            None => Expected::Unknown,
+        }
+    }
+
+    async fn get_to_load(&self, key: &Key, tags: &[Tag]) -> Result<(Reading<V>, Option<Lease>)> {
+        let (reading, lease) = self.0.read_to_load(key, tags).await?;
+        self.0.note(key, tags, reading.entry.as_deref());
+        Ok((reading, lease))
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Reading<V>>> {
@@ -271,10 +360,25 @@ impl<V: Value, C: Codec<V>, T: Transport> Store<V> for Redis<C, T> {
     }
 
     async fn put(&self, key: &Key, entry: Arc<Entry<V>>, mode: Mode) -> Result<Put> {
-        self.0.put(key, &entry, mode).await
+        let put = self.0.put(key, &entry, mode).await?;
+        if put == Put::Stored {
+            self.0.note(key, entry.tags(), Some(&*entry));
+        }
+        Ok(put)
+    }
+
+    async fn put_many(&self, entries: &[(Key, Arc<Entry<V>>)]) -> Result<Vec<Put>> {
+        let puts = self.0.put_many(entries).await?;
+        for ((key, entry), put) in entries.iter().zip(&puts) {
+            if *put == Put::Stored {
+                self.0.note(key, entry.tags(), Some(&**entry));
+            }
+        }
+        Ok(puts)
     }
 
     async fn remove(&self, what: Removal<'_>) -> Result<Vec<Key>> {
+        self.0.purged(&what);
         match what {
             Removal::Keys(keys) => self.0.remove_keys::<V>(keys).await,
             Removal::Prefix(kind, prefix) => self.0.remove_prefix::<V>(kind, prefix).await,
@@ -283,7 +387,14 @@ impl<V: Value, C: Codec<V>, T: Transport> Store<V> for Redis<C, T> {
         }
     }
 
+    async fn forget(&self, keys: &[Key]) -> Result<()> {
+        self.0.purged(&Removal::Keys(keys));
+        self.0.forget(keys, self.0.transport.deadline()).await
+    }
+
     async fn bump(&self, tags: &[Tag]) -> Result<()> {
+        tags.iter()
+            .for_each(|tag| self.0.seen.purged(tag.as_bytes()));
         self.0.bump(tags).await
     }
 

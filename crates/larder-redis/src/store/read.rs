@@ -7,11 +7,12 @@ use larder_core::codec::Codec;
 use larder_core::store::Reading;
 use larder_core::{Entry, Key, Result, Tag, Value};
 use larder_net::Deadline;
-use redis::Pipeline;
+use redis::{Pipeline, Value as Answer};
 
 use super::Inner;
+use super::seen::Sort;
 use crate::answer;
-use crate::found::{Marks, Raw, counts, is_valid, mark};
+use crate::found::{Marks, Raw, counts, is_bare, is_valid, mark};
 use crate::layout::{Layout, Record};
 use crate::transport::{Request, Transport};
 
@@ -32,7 +33,114 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             commands: self.reading(keys, tags),
             repeatable: true,
         };
-        let mut answers = self.ask(&request, deadline).await?.into_iter();
+        let answers = self.ask(&request, deadline).await?;
+        self.readings((keys, tags), answers, deadline).await
+    }
+
+    /// Reads one key and the marks of `tags`.
+    pub(super) async fn read_one<V: Value>(&self, key: &Key, tags: &[Tag]) -> Result<Reading<V>>
+    where
+        C: Codec<V>,
+    {
+        let one = std::slice::from_ref(key);
+        let mut readings = match self.read_envelope(key, tags).await? {
+            Some(readings) => readings,
+            None => self.read(one, tags).await?,
+        };
+        readings.pop().ok_or_else(|| answer::unexpected("nothing"))
+    }
+
+    /// Reads a key of people's own by one command, where an envelope was seen; `None` where a counter may
+    /// have taken its place, whose note lies elsewhere.
+    async fn read_envelope<V: Value>(
+        &self,
+        key: &Key,
+        tags: &[Tag],
+    ) -> Result<Option<Vec<Reading<V>>>>
+    where
+        C: Codec<V>,
+    {
+        let seen = || self.seen.get(key, tags, self.clock.now());
+        if !counts(key) || seen() != Some(Sort::Envelope) {
+            return Ok(None);
+        }
+        let deadline = self.transport.deadline();
+        let mut commands = Pipeline::with_capacity(1);
+        let strings = commands.cmd("MGET").arg(self.layout.record());
+        strings.arg(self.layout.slot(key));
+        for tag in tags {
+            strings.arg(self.layout.mark(tag));
+        }
+        let request = Request {
+            commands,
+            repeatable: true,
+        };
+        let mut answers = self.ask(&request, deadline).await?;
+        if let Some(Answer::Array(strings)) = answers.first()
+            && let Some(Answer::BulkString(slot)) = strings.get(1)
+            && is_bare(slot)
+        {
+            return Ok(None);
+        }
+        // In the place of the note of a counter.
+        answers.push(Answer::Array(vec![Answer::Nil]));
+        let one = std::slice::from_ref(key);
+        self.readings((one, tags), answers, deadline)
+            .await
+            .map(Some)
+    }
+
+    /// Reads a base key, and whether its family has variants.
+    pub(super) async fn read_base<V: Value>(
+        &self,
+        base: &Key,
+    ) -> Result<(Option<Arc<Entry<V>>>, bool)>
+    where
+        C: Codec<V>,
+    {
+        let deadline = self.transport.deadline();
+        let one = std::slice::from_ref(base);
+        let mut commands = self.reading(one, &[]);
+        let plain = commands.len();
+        let family = self.layout.family(base);
+        commands.cmd("HLEN").arg(&family);
+        // What is in a family and no variant. Marks of removed variants count as some.
+        let others = ["c", "g", "w"];
+        for field in others {
+            commands.cmd("HEXISTS").arg(&family).arg(field);
+        }
+        let request = Request {
+            commands,
+            repeatable: true,
+        };
+        let mut answers = self.ask(&request, deadline).await?;
+        let mut counts = answers
+            .split_off(plain)
+            .into_iter()
+            .map(|count| match count {
+                Answer::Int(count) => Ok(count),
+                other => answer::accepted(&other).and(Err(answer::unexpected("no number"))),
+            });
+        let fields = counts.next().unwrap_or(Ok(0))?;
+        let others = counts.sum::<Result<i64>>()?;
+        let mut readings = self.readings((one, &[]), answers, deadline).await?;
+        let reading = readings.pop();
+        let reading = reading.ok_or_else(|| answer::unexpected("nothing"))?;
+        Ok((reading.entry, fields > others))
+    }
+
+    /// What is read in the answers to `MGET` of record, slots and marks, and to one `HMGET` for each key
+    /// of whose family fields are wanted.
+    pub(super) async fn readings<V: Value>(
+        &self,
+        (keys, tags): (&[Key], &[Tag]),
+        answers: Vec<Answer>,
+        deadline: Deadline,
+    ) -> Result<Vec<Reading<V>>>
+    where
+        C: Codec<V>,
+    {
+        let mut answers = answers.into_iter();
         let mut next = || {
             answers
                 .next()
@@ -138,7 +246,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         marks: &mut Marks,
         deadline: Deadline,
     ) -> Result<()> {
-        let tags = entries.flat_map(|entry| entry.meta.tags.iter());
+        let tags = entries.flat_map(|entry| entry.tags().iter());
         let mut missing: Vec<Tag> = tags
             .filter(|tag| !marks.contains_key(tag))
             .cloned()
@@ -239,7 +347,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
 }
 
 /// The fields of a family that say what is stored of a key.
-fn fields(key: &Key) -> Vec<Vec<u8>> {
+pub(super) fn fields(key: &Key) -> Vec<Vec<u8>> {
     let mut fields = Vec::with_capacity(2);
     if !key.is_base() {
         fields.push(Layout::field(key));

@@ -10,7 +10,7 @@ use redis::{Pipeline, Value as Answer};
 use super::{Inner, MARK};
 use crate::answer;
 use crate::found::{Marks, Raw, is_valid};
-use crate::layout::Layout;
+use crate::layout::{Layout, Record};
 use crate::transport::{Request, Transport};
 
 /// Values up to this length come back when they are removed, to see whether they could still be
@@ -86,7 +86,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
                 Some(variant) => self.scribe.read(&variant, &raw, now),
                 None => self.scribe.read(key, &raw, now),
             };
-            entries.extend(entry.filter(|entry| now < entry.meta.keep_until));
+            entries.extend(entry.filter(|entry| entry.is_usable(now)));
         }
         Ok(Removed::Perhaps(entries))
     }
@@ -140,11 +140,11 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         let deadline = self.transport.deadline();
         self.run_for_record(&self.scripts.clear, (&keys, arguments), deadline)
             .await?;
-        let others = self.longer_namespaces().await?;
+        let (others, listened) = (self.longer_namespaces().await?, self.layout.listened());
         let mut scan = self.scan(vec![self.layout.everything()]);
         while let Some(mut names) = scan.next().await? {
             let theirs = |name: &Vec<u8>| others.iter().any(|other| name.starts_with(other));
-            names.retain(|name| *name != record && !theirs(name));
+            names.retain(|name| ![&record, &listened].contains(&name) && !theirs(name));
             if !names.is_empty() {
                 self.unlink(&names).await?;
             }
@@ -163,7 +163,11 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             }
             let mut commands = Pipeline::with_capacity(names.len());
             for name in &names {
-                commands.cmd("GETRANGE").arg(name).arg(0).arg(80);
+                commands
+                    .cmd("GETRANGE")
+                    .arg(name)
+                    .arg(0)
+                    .arg(LONGEST_RECORD);
             }
             let request = Request {
                 commands,
@@ -196,13 +200,10 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     }
 }
 
-/// Whether this is what a record holds: three numbers.
+/// What a record may have in bytes, and more.
+const LONGEST_RECORD: usize = 100;
+
+/// Whether this is what a record holds.
 fn is_record(text: &[u8]) -> bool {
-    let mut parts = text.split(|&byte| byte == b':');
-    let mut number = || {
-        parts
-            .next()
-            .is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
-    };
-    number() && number() && number() && parts.next().is_none()
+    text.len() < LONGEST_RECORD && Record::parse(text).is_some()
 }

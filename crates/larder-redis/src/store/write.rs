@@ -48,11 +48,20 @@ struct Load {
     lease: Record,
 }
 
+/// A call of the script that writes.
+pub(super) struct Call {
+    pub(super) keys: Vec<Vec<u8>>,
+    /// Those behind the generation of a namespace without a record.
+    pub(super) arguments: Vec<Vec<u8>>,
+    /// The lease that it ends, or nothing.
+    pub(super) lease: Record,
+}
+
 /// One write.
 pub(super) struct Write<'a> {
     pub(super) key: &'a Key,
-    pub(super) meta: &'a Meta,
-    pub(super) fence: &'a Fence,
+    pub(super) meta: Meta,
+    pub(super) fence: Fence,
     pub(super) written: Written,
     pub(super) condition: Condition,
     /// How many milliseconds the server keeps it, where that is not for the times to say.
@@ -60,7 +69,7 @@ pub(super) struct Write<'a> {
 }
 
 impl<'a> Write<'a> {
-    pub(super) const fn new<V>(
+    pub(super) fn new<V>(
         key: &'a Key,
         entry: &'a Entry<V>,
         written: Written,
@@ -68,8 +77,8 @@ impl<'a> Write<'a> {
     ) -> Self {
         Self {
             key,
-            meta: &entry.meta,
-            fence: &entry.fence,
+            meta: entry.meta(),
+            fence: entry.fence(),
             written,
             condition,
             life: None,
@@ -83,7 +92,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         C: Codec<V>,
     {
         let deadline = self.transport.deadline();
-        let order = entry.fence.order;
+        let order = entry.order();
         if mode == Mode::Replace && !self.orders.claim(key, order) {
             return Ok(Put::Superseded);
         }
@@ -128,15 +137,36 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
     }
 
     /// For an entry that was not loaded: the same entry under the record that was seen last.
-    fn current<V: Value>(&self, entry: &Entry<V>) -> Option<Entry<V>> {
+    pub(super) fn current<V: Value>(&self, entry: &Entry<V>) -> Option<Entry<V>> {
         entry
-            .fence
             .is_direct()
-            .then(|| Entry::new(entry.meta.clone(), entry.value.clone(), self.guess()))
+            .then(|| Entry::new(entry.meta(), entry.value.clone(), self.guess()))
     }
 
     /// One call of the script.
     pub(super) async fn write(&self, write: Write<'_>, deadline: Deadline) -> Result<Outcome> {
+        let Call {
+            keys,
+            arguments,
+            lease,
+        } = self.call(write);
+        let answer = self
+            .run(&self.scripts.put, (&keys, arguments), deadline)
+            .await?;
+        self.landed(answer, &lease)
+    }
+
+    /// What the script has done. A lease that it has ended is not to be given up any more.
+    pub(super) fn landed(&self, answer: Answer, lease: &Record) -> Result<Outcome> {
+        let outcome = self.outcome(answer)?;
+        if matches!(outcome, Outcome::Stored) && !lease.token.is_empty() {
+            self.leases.ended(lease);
+        }
+        Ok(outcome)
+    }
+
+    /// The call of the script that makes this write.
+    pub(super) fn call(&self, write: Write<'_>) -> Call {
         let Write {
             key,
             meta,
@@ -161,7 +191,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             Condition::AddTo(delta) => (b"add".to_vec(), delta),
             Condition::Same(identity) => (digest(&identity), 0),
         };
-        let load = self.load_of(key, fence, condition.is_empty());
+        let load = self.load_of(key, &fence, condition.is_empty());
         let now = self.clock.now();
         let number = |number: u64| number.to_string().into_bytes();
         let arguments = vec![
@@ -175,7 +205,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             add.to_string().into_bytes(),
             number(MARK),
             number(now.as_millis()),
-            Seen::text(fence),
+            Seen::text(&fence),
             number(indexes as u64),
             Layout::member(key),
             load.overlaps,
@@ -186,14 +216,11 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
             load.lease.token.clone(),
             self.layout.channel(),
         ];
-        let answer = self
-            .run(&self.scripts.put, (&keys, arguments), deadline)
-            .await?;
-        let outcome = self.outcome(answer)?;
-        if matches!(outcome, Outcome::Stored) && !load.lease.token.is_empty() {
-            self.leases.ended(&load.lease);
+        Call {
+            keys,
+            arguments,
+            lease: load.lease,
         }
-        Ok(outcome)
     }
 
     /// What a write ends that brings a load; nothing where it brings none.
@@ -252,7 +279,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         let mut marks = Marks::new();
         self.read_marks(std::iter::once(&entry), &mut marks, deadline)
             .await?;
-        let usable = now < entry.meta.keep_until && is_valid(&entry, record, &marks);
+        let usable = entry.is_usable(now) && is_valid(&entry, record, &marks);
         Ok(usable.then_some(entry))
     }
 
@@ -261,15 +288,24 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         if mode == Mode::IfAbsent {
             return Ok(Put::TooLarge);
         }
-        let mut commands = Pipeline::with_capacity(2);
-        if key.is_base() {
-            commands.cmd("UNLINK").arg(self.layout.slot(key));
-            commands.cmd("HDEL").arg(self.layout.family(key)).arg("c");
-        } else {
-            commands
-                .cmd("HDEL")
-                .arg(self.layout.family(key))
-                .arg(Layout::field(key));
+        self.forget(std::slice::from_ref(key), deadline).await?;
+        let names = [self.layout.record(), self.layout.slot(key)];
+        self.run(&self.scripts.announce, (&names, Vec::new()), deadline)
+            .await?;
+        Ok(Put::TooLarge)
+    }
+
+    /// Takes entries out of the server. No purge: nothing is remembered of it.
+    pub(super) async fn forget(&self, keys: &[Key], deadline: Deadline) -> Result<()> {
+        let mut commands = Pipeline::with_capacity(2 * keys.len());
+        for key in keys {
+            let family = self.layout.family(key);
+            if key.is_base() {
+                commands.cmd("UNLINK").arg(self.layout.slot(key));
+                commands.cmd("HDEL").arg(family).arg("c");
+            } else {
+                commands.cmd("HDEL").arg(family).arg(Layout::field(key));
+            }
         }
         let request = Request {
             commands,
@@ -278,8 +314,7 @@ impl<C: fmt::Debug + Send + Sync + 'static, T: Transport> Inner<C, T> {
         self.ask(&request, deadline)
             .await?
             .iter()
-            .try_for_each(answer::accepted)?;
-        Ok(Put::TooLarge)
+            .try_for_each(answer::accepted)
     }
 }
 

@@ -1,17 +1,31 @@
-//! Where a server is, and how to log in: read from a URL.
+//! Where servers are, and how to log in: what a URL says.
 
 use std::fmt;
-use std::path::PathBuf;
 
-use larder_core::{Error, ErrorKind, Result};
-use larder_net::Place;
-use percent_encoding::percent_decode_str;
-use url::Url;
+use larder_core::{Error, Result};
+use larder_net::{Place, TlsSettings};
 
-/// The forms that a URL may have, for error messages.
-const FORMS: &str = "use redis://[user:password@]host[:port][/db] or unix:///path/to/socket[?db=0]";
+use super::url;
 
-/// A server's address, its credentials and the number of its database.
+/// Where servers are, the credentials for them and the number of the database.
+///
+/// | URL | what it names |
+/// |---|---|
+/// | `redis://[user:password@]host[:port][/db]` | one server |
+/// | `unix:///path/to/socket[?db=0]`, `redis+unix://` | one server on this machine |
+/// | `redis+sentinel://[user:password@]host[:port][,host[:port]…]/master[/db]` | the server that these sentinels call the master |
+/// | `redis+cluster://[user:password@]host[:port][,host[:port]…]` | a cluster, by some of its nodes |
+///
+/// `rediss://`, `rediss+sentinel://` and `rediss+cluster://`, or the option `tls=yes`, ask for TLS, to
+/// sentinels as well. Options behind a `?`:
+///
+/// | option | what it says |
+/// |---|---|
+/// | `db`, `username` (`user`), `password` (`pass`) | as in front of the host, and behind it |
+/// | `sentinel_user`, `sentinel_password` | how to log in to sentinels; unless told otherwise nobody does |
+/// | `ca` (`ssl_ca_certs`) | a PEM file of those who may vouch for the server, instead of the system's |
+/// | `cert` and `key` (`ssl_certfile`, `ssl_keyfile`) | PEM files by which the server knows who connects |
+/// | `verify` (`ssl_cert_reqs`) | `no` (`none`) trusts whoever answers. Default: `yes` |
 ///
 /// ```
 /// use larder_redis::Address;
@@ -22,119 +36,79 @@ const FORMS: &str = "use redis://[user:password@]host[:port][/db] or unix:///pat
 /// # Ok::<(), larder_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Address {
-    /// How the server is reached.
-    pub place: Place,
+    /// How the servers are found.
+    pub servers: Servers,
     /// The name to log in with; the server's `default` user when there is none.
     pub user: Option<String>,
     /// The password; without one nobody logs in.
     pub password: Option<String>,
     /// The number of the database.
     pub db: u32,
+    /// How connections are encrypted; `None` for not at all.
+    pub tls: Option<TlsSettings>,
+}
+
+/// How servers are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Servers {
+    /// One server.
+    One(Place),
+    /// The server that is the master now, as sentinels tell.
+    Sentinels(Sentinels),
+    /// The nodes of a cluster that are asked for all others.
+    Cluster(Vec<Place>),
+}
+
+/// Those who know where a master is.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sentinels {
+    /// Where they are.
+    pub places: Vec<Place>,
+    /// What they call the master.
+    pub master: String,
+    /// The name to log in to them with.
+    pub user: Option<String>,
+    /// The password for it; without one nobody logs in.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sentinels({}/{})", listed(&self.places), self.master)
+    }
 }
 
 impl Address {
-    /// The port of a URL that names none.
+    /// The port of a server that names none.
     pub const PORT: u16 = 6379;
+    /// The port of a sentinel that names none.
+    pub const SENTINEL_PORT: u16 = 26379;
 
     /// Reads a URL.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], naming what is wrong with the URL and the forms it may have. The
-    /// password is in no message.
+    /// [`ErrorKind::Config`](larder_core::ErrorKind::Config), naming what is wrong with the URL and the
+    /// forms it may have. The password is in no message.
     pub fn parse(text: &str) -> Result<Self> {
-        let url = Url::parse(text).map_err(|error| wrong("", &format!("is no URL: {error}")))?;
-        let shown = without_password(&url);
-        let refuse = |detail: String| wrong(&shown, &detail);
-        let place = match url.scheme() {
-            "redis" => tcp(&url).ok_or_else(|| refuse("names no host".into()))?,
-            "unix" | "redis+unix" => unix(&url).map_err(refuse)?,
-            "rediss" => {
-                return Err(refuse(
-                    "asks for TLS, which this version cannot speak".into(),
-                ));
-            }
-            other => {
-                return Err(refuse(format!(
-                    "has the scheme {other}, which is not known"
-                )));
-            }
-        };
-        let mut db = match (&place, url.path().trim_matches('/')) {
-            (Place::Unix(_), _) | (_, "") => None,
-            (Place::Tcp { .. }, path) => Some(path.to_owned()),
-        };
-        let mut password = url.password().map(decode);
-        let mut user = Some(decode(url.username())).filter(|user| !user.is_empty());
-        for (name, value) in url.query_pairs() {
-            match &*name {
-                "db" => db = Some(value.into_owned()),
-                "password" | "pass" => password = Some(value.into_owned()),
-                "username" | "user" => user = Some(value.into_owned()),
-                other => {
-                    return Err(refuse(format!(
-                        "has the option {other}, which is not known"
-                    )));
-                }
-            }
+        url::read(text)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match (&self.servers, self.tls.is_some()) {
+            (Servers::One(Place::Unix(_)), _) => "unix",
+            (Servers::One(Place::Tcp { .. }), false) => "redis",
+            (Servers::One(Place::Tcp { .. }), true) => "rediss",
+            (Servers::Sentinels(_), false) => "redis+sentinel",
+            (Servers::Sentinels(_), true) => "rediss+sentinel",
+            (Servers::Cluster(_), false) => "redis+cluster",
+            (Servers::Cluster(_), true) => "rediss+cluster",
         }
-        let number = |text: String| {
-            text.parse()
-                .map_err(|_| refuse(format!("has the database {text}, which is no number")))
-        };
-        let db = db.map_or(Ok(0), number)?;
-        Ok(Self {
-            place,
-            user,
-            password: password.filter(|word| !word.is_empty()),
-            db,
-        })
     }
-}
-
-fn tcp(url: &Url) -> Option<Place> {
-    let host = url.host_str().filter(|host| !host.is_empty())?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = url.port().unwrap_or(Address::PORT);
-    Some(Place::Tcp {
-        host: decode(host),
-        port,
-    })
-}
-
-fn unix(url: &Url) -> Result<Place, String> {
-    if let Some(host) = url.host_str().filter(|host| !host.is_empty()) {
-        return Err(format!(
-            "names the host {host}; a socket's path begins with a third slash"
-        ));
-    }
-    match url.path() {
-        "" | "/" => Err("names no path".into()),
-        path => Ok(Place::Unix(PathBuf::from(decode(path)))),
-    }
-}
-
-fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
-/// The URL as it may be shown: neither a password nor a query, which may hold one.
-fn without_password(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both calls fail only for URLs that cannot hold a password.
-    let _ = shown.set_password(None);
-    let _ = shown.set_username("");
-    shown.set_query(None);
-    shown.set_fragment(None);
-    shown.into()
-}
-
-fn wrong(shown: &str, detail: &str) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        format!("redis url {shown:?} {detail} ({FORMS})"),
-    )
 }
 
 impl std::str::FromStr for Address {
@@ -148,84 +122,26 @@ impl std::str::FromStr for Address {
 /// The address without credentials, for logs.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Tcp { host, port } if host.contains(':') => {
-                write!(f, "redis://[{host}]:{port}/{}", self.db)
+        let (scheme, db) = (self.scheme(), self.db);
+        match &self.servers {
+            Servers::One(Place::Unix(path)) => write!(f, "{scheme}://{}?db={db}", path.display()),
+            Servers::One(place) => write!(f, "{scheme}://{place}/{db}"),
+            Servers::Sentinels(sentinels) => {
+                let Sentinels { places, master, .. } = sentinels;
+                write!(f, "{scheme}://{}/{master}/{db}", listed(places))
             }
-            Place::Tcp { host, port } => write!(f, "redis://{host}:{port}/{}", self.db),
-            Place::Unix(path) => write!(f, "unix://{}?db={}", path.display(), self.db),
+            Servers::Cluster(places) => write!(f, "{scheme}://{}", listed(places)),
         }
     }
+}
+
+fn listed(places: &[Place]) -> String {
+    let texts: Vec<String> = places.iter().map(ToString::to_string).collect();
+    texts.join(",")
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use larder_core::ErrorKind;
-
-    use larder_net::Place;
-
-    use super::Address;
-
-    #[test]
-    fn urls_say_place_credentials_and_database() {
-        let address = Address::parse("redis://me:p%40ss@[::1]:7000/3").unwrap();
-        assert_eq!(
-            address.place,
-            Place::Tcp {
-                host: "::1".into(),
-                port: 7000
-            }
-        );
-        assert_eq!(address.user.as_deref(), Some("me"));
-        assert_eq!(address.password.as_deref(), Some("p@ss"));
-        assert_eq!(address.db, 3);
-        assert_eq!(address.to_string(), "redis://[::1]:7000/3");
-
-        let address = Address::parse("unix:///run/my%20redis.sock?db=1&password=x").unwrap();
-        assert_eq!(address.place, Place::Unix("/run/my redis.sock".into()));
-        assert_eq!((address.db, address.password.as_deref()), (1, Some("x")));
-        assert_eq!(
-            Address::parse("redis+unix:///s").unwrap().place,
-            Address::parse("unix:///s?db=0").unwrap().place
-        );
-        let plain = Address::parse("redis://localhost").unwrap();
-        assert_eq!(
-            plain.place,
-            Place::Tcp {
-                host: "localhost".into(),
-                port: 6379
-            }
-        );
-        assert_eq!((plain.db, plain.user, plain.password), (0, None, None));
-    }
-
-    #[test]
-    fn wrong_urls_name_the_cure_and_never_the_password() {
-        let urls = [
-            "localhost:6379",
-            "http://:hunter2@host/0",
-            "redis://:hunter2@host/zero",
-            "redis://:hunter2@host/-1",
-            "redis://:hunter2@host/0?colour=red",
-            "redis://:hunter2@host/0?password=hunter2&db=x",
-            "rediss://:hunter2@host",
-            "unix://:hunter2@host/path",
-            "unix:///",
-            "redis://",
-            "",
-        ];
-        for url in urls {
-            let error = Address::parse(url).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config, "{url}");
-            let text = error.to_string();
-            assert!(text.contains("redis://[user:password@]host"), "{text}");
-            assert!(!text.contains("hunter2"), "{text}");
-        }
     }
 }

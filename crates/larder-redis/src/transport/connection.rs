@@ -1,85 +1,69 @@
-//! A connection of its own thread: what is sent and what comes back, each bounded by a deadline.
+//! A connection of its own thread, outside of any pool, for those who listen.
 
-use std::io::{self, ErrorKind as Io};
+use std::io;
 
-use larder_net::{Deadline, Place, Socket, resolve};
+use larder_core::{ThreadPark, drive};
+use larder_net::{Deadline, Medium, Progress, Reader, Socket, Stream, Threads, Wire};
 use redis::{Pipeline, Value};
 
 use super::reply::{self, Scanner};
-use super::{Limits, Link, refusal};
+use super::{Limits, Link};
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) socket: Socket,
+    socket: Wire<Socket>,
     /// What came and was not read yet; empty between two exchanges.
     buffer: Vec<u8>,
     limits: Limits,
-    /// Whether any byte of the current answer has come.
-    pub(crate) answered: bool,
 }
 
 /// A read asks for this many bytes at least, and at most.
 const READ: usize = 4 << 10;
 const MOST_READ: usize = 256 << 10;
-/// A buffer that an answer has made larger than this is given back.
-const KEPT_BUFFER: usize = 256 << 10;
+
+/// The outcome of what blocks its thread until it is over.
+fn at_once<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let Ok(outcome) = drive(work, &ThreadPark);
+    outcome
+}
 
 impl Connection {
-    /// Connects, logs in and chooses the database.
+    /// Connects, logs in and chooses the database. Where others know the place of the server, it has to
+    /// have been reached before.
     pub(crate) fn open(link: &Link, deadline: Deadline) -> io::Result<Self> {
-        let socket = match &link.address.place {
-            Place::Unix(path) => Socket::unix(path, deadline)?,
-            Place::Tcp { host, port } => Socket::tcp(&resolve(host, *port, deadline)?, deadline)?,
-        };
+        let place = link.place().ok_or(io::ErrorKind::NotConnected)?;
+        let socket = at_once(Threads::connect(&place, link.tls.as_ref(), deadline))?;
         let mut connection = Self {
             socket,
             buffer: Vec::new(),
             limits: link.limits(),
-            answered: false,
         };
-        let greeting = link.greeting();
-        if !greeting.is_empty() {
-            let packed = greeting.get_packed_pipeline();
-            let values = connection.exchange(&packed, greeting.len(), deadline)?;
-            if let Some(refusal) = refusal(&values) {
-                return Err(io::Error::new(Io::PermissionDenied, refusal));
-            }
+        if let Some(mut hello) = (link.greeting().hello)() {
+            connection.exchange(&hello.bytes, &mut hello.welcome, deadline)?;
         }
         Ok(connection)
     }
 
-    /// Sends `packed`, and reads `count` replies. After an error the connection is of no use.
-    pub(crate) fn exchange(
+    /// Sends bytes and reads the answer. After an error the connection is of no use.
+    fn exchange<R: Reader>(
         &mut self,
-        packed: &[u8],
-        count: usize,
+        bytes: &[u8],
+        reader: &mut R,
         deadline: Deadline,
-    ) -> io::Result<Vec<Value>> {
-        self.answered = false;
-        self.socket.send(packed, deadline)?;
-        let mut scanner = Scanner::new(self.limits);
-        let mut values = Vec::with_capacity(count);
-        let mut start = 0;
-        while values.len() < count {
-            match scanner.reply(&self.buffer).map_err(garbled)? {
-                Some(end) => {
-                    values.push(reply::value(&self.buffer[start..end]).map_err(garbled)?);
-                    start = end;
-                }
-                None => {
-                    // A length is believed no further than one read goes.
-                    let most = scanner.missing(self.buffer.len()).clamp(READ, MOST_READ);
-                    self.socket.receive(&mut self.buffer, most, deadline)?;
-                    self.answered = true;
+    ) -> io::Result<R::Answer> {
+        at_once(self.socket.send(bytes, deadline))?;
+        let mut missing = READ;
+        loop {
+            let most = missing.clamp(READ, MOST_READ);
+            at_once(self.socket.receive(&mut self.buffer, most, deadline))?;
+            match reader.read(&self.buffer)? {
+                Progress::Missing(more) => missing = more,
+                Progress::Done(answer) => {
+                    self.buffer.clear();
+                    return Ok(answer);
                 }
             }
         }
-        if start != self.buffer.len() {
-            return Err(garbled(reply::Garbled("more replies than commands")));
-        }
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BUFFER);
-        Ok(values)
     }
 }
 
@@ -103,25 +87,26 @@ impl Messages {
     /// Sends a command; its reply is the next message.
     pub(crate) fn send(&mut self, command: &Pipeline, deadline: Deadline) -> io::Result<()> {
         let packed = command.get_packed_pipeline();
-        self.connection.socket.send(&packed, deadline)
+        at_once(self.connection.socket.send(&packed, deadline))
+    }
+
+    /// Whether everything that has come is read.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.connection.buffer.is_empty() && self.connection.socket.is_quiet()
     }
 
     /// The next message. After the deadline it may be asked for again.
     pub(crate) fn next(&mut self, deadline: Deadline) -> io::Result<Value> {
         let connection = &mut self.connection;
         loop {
-            if let Some(end) = self.scanner.reply(&connection.buffer).map_err(garbled)? {
-                let value = reply::value(&connection.buffer[..end]).map_err(garbled);
+            if let Some(end) = self.scanner.reply(&connection.buffer)? {
+                let value = reply::message(&connection.buffer[..end]);
                 connection.buffer.drain(..end);
                 self.scanner = Scanner::new(connection.limits);
-                return value;
+                return Ok(value?);
             }
             let buffer = &mut connection.buffer;
-            connection.socket.receive(buffer, READ, deadline)?;
+            at_once(connection.socket.receive(buffer, READ, deadline))?;
         }
     }
-}
-
-fn garbled(garbled: reply::Garbled) -> io::Error {
-    io::Error::new(Io::InvalidData, garbled.0)
 }

@@ -1,32 +1,33 @@
-//! How bytes reach the server and come back: two transports over one command core.
+//! How bytes reach the server and come back: one transport over two media.
 //!
 //! [`Blocking`] finishes every exchange within the first poll, on the caller's own thread: for
 //! synchronous programs, which need no runtime. `Tokio` (feature `tokio`) waits without a thread.
-//! Both keep one deadline for the whole exchange and one [`Breaker`].
+//! Both keep one deadline for the whole exchange and one breaker.
 
 pub(crate) mod address;
-#[cfg(feature = "tokio")]
-mod asynchronous;
-mod blocking;
 mod connection;
+mod greeting;
+mod over;
 mod reply;
+mod sentinel;
+mod url;
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use larder_core::{Clock, Error, ErrorKind, Result};
-use larder_net::{Breaker, BreakerTimes, Deadline, Work};
+use larder_core::{Clock, Result, SystemClock};
+use larder_net::{BreakerTimes, Deadline, Greeting, Place, Site, Target, Tls, Work};
 use redis::{Pipeline, Value};
 
-pub use address::Address;
-#[cfg(feature = "tokio")]
-pub use asynchronous::Tokio;
-pub use blocking::Blocking;
+pub use address::{Address, Sentinels, Servers};
 pub(crate) use connection::{Connection, Messages};
-pub(crate) use reply::Limits;
+pub(crate) use greeting::Spaces;
+#[cfg(feature = "tokio")]
+pub use over::Tokio;
+pub use over::{Blocking, Over};
+pub(crate) use reply::{Limits, Replies, said};
 
 /// Commands that go out together and are answered together.
 #[derive(Clone, Debug)]
@@ -52,9 +53,14 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What the transport knows of its server.
     fn link(&self) -> &Link;
 
-    /// The end of an operation that starts now.
+    /// The end of what a store is asked now, as a part of the operation that the caller is at.
     fn deadline(&self) -> Deadline {
-        Deadline::after(self.link().deadline)
+        Deadline::of_operation(self.link().deadline)
+    }
+
+    /// Whether the server has answered since it failed last: worth a connection of somebody who listens.
+    fn is_proved(&self) -> bool {
+        true
     }
 
     /// Does `work`, which asks the server, at this time and away from all who ask: on a thread of the
@@ -65,9 +71,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Timeout`] past the deadline, [`ErrorKind::Store`] when the server cannot be
-    /// reached, breaks off or answers nonsense, [`ErrorKind::Unavailable`] at once while the breaker
-    /// is open.
+    /// [`Timeout`](larder_core::ErrorKind::Timeout) past the deadline,
+    /// [`Store`](larder_core::ErrorKind::Store) when the server cannot be reached, breaks off or answers
+    /// nonsense, [`Unavailable`](larder_core::ErrorKind::Unavailable) at once while the breaker is open.
     fn exchange(
         &self,
         request: &Request,
@@ -93,6 +99,10 @@ impl<T: Transport> Transport for Arc<T> {
         (**self).deadline()
     }
 
+    fn is_proved(&self) -> bool {
+        (**self).is_proved()
+    }
+
     fn later(&self, at: Instant, work: Work) {
         (**self).later(at, work);
     }
@@ -111,6 +121,8 @@ impl<T: Transport> Transport for Arc<T> {
 pub struct Link {
     /// Where the server is.
     pub address: Address,
+    /// How connections are encrypted, as the address says.
+    pub tls: Option<Tls>,
     /// How long one operation may take, everything included.
     pub deadline: Duration,
     /// How many connections are kept for their next use, at most.
@@ -121,65 +133,77 @@ pub struct Link {
     pub max_reply: usize,
     /// The clock of the breaker.
     pub clock: Arc<dyn Clock>,
+    /// Where the server is found.
+    pub(crate) site: Site,
+    /// The namespaces that it is used for.
+    pub(crate) spaces: Arc<Spaces>,
 }
 
 impl Link {
-    pub(crate) fn breaker(&self) -> Breaker {
-        Breaker::new(Arc::clone(&self.clock), self.breaker)
+    /// The link to the server that an address names, with a deadline of a second; everything else is as
+    /// nobody has said it.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](larder_core::ErrorKind::Config) for files of TLS that cannot be used.
+    pub(crate) fn new(address: Address, max_reply: usize) -> Result<Self> {
+        Ok(Self {
+            tls: address.tls.as_ref().map(Tls::new).transpose()?,
+            deadline: Duration::from_secs(1),
+            connections: 64,
+            breaker: BreakerTimes::default(),
+            max_reply,
+            clock: SystemClock::shared(),
+            site: sentinel::site(&address, Limits::of(max_reply)),
+            spaces: Arc::default(),
+            address,
+        })
+    }
+
+    /// The server as a client knows it.
+    pub(crate) fn target(&self) -> Target {
+        self.target_of(self.site.clone())
+    }
+
+    /// Where the server is, as far as that is known.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match &self.site {
+            Site::At(place) => Some(place.clone()),
+            Site::Told(directory) => directory.latest(),
+        }
+    }
+
+    /// The link to one server at this place, about which everything else is the same.
+    pub(crate) fn to(&self, place: Place) -> Self {
+        let mut link = self.clone();
+        link.site = Site::At(place.clone());
+        link.address.servers = Servers::One(place);
+        link
+    }
+
+    /// A server at another place, about which everything else is the same.
+    pub(crate) fn target_at(&self, place: Place) -> Target {
+        self.target_of(Site::At(place))
+    }
+
+    fn target_of(&self, site: Site) -> Target {
+        Target {
+            site,
+            tls: self.tls.clone(),
+            deadline: self.deadline,
+            connections: self.connections,
+            breaker: self.breaker,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// What is said on each connection besides requests: it logs in, chooses the database, and finds out
+    /// who the server is.
+    pub(crate) fn greeting(&self) -> Greeting {
+        greeting::greeting(self)
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        const ROOM: usize = 256 << 20;
-        Limits {
-            string: self.max_reply,
-            total: ROOM.max(self.max_reply.saturating_mul(4)),
-        }
+        Limits::of(self.max_reply)
     }
-
-    /// The error of a step that failed.
-    pub(crate) fn failure(&self, error: io::Error) -> Error {
-        let kind = match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,
-            _ => ErrorKind::Store,
-        };
-        let within = match kind {
-            ErrorKind::Timeout => format!(" within {:?}", self.deadline),
-            _ => String::new(),
-        };
-        let detail = format!("no answer from {}{within} ({error})", self.address);
-        Error::new(kind, detail).caused_by(error)
-    }
-
-    /// The error while nobody asks the server.
-    pub(crate) fn unavailable(&self) -> Error {
-        let detail = format!(
-            "{} failed a moment ago and is left alone until a probe succeeds",
-            self.address
-        );
-        Error::new(ErrorKind::Unavailable, detail)
-    }
-
-    /// The commands by which a new connection logs in and chooses its database.
-    pub(crate) fn greeting(&self) -> Pipeline {
-        let mut commands = Pipeline::new();
-        if let Some(password) = &self.address.password {
-            let login = commands.cmd("AUTH");
-            if let Some(user) = &self.address.user {
-                login.arg(user);
-            }
-            login.arg(password);
-        }
-        if self.address.db != 0 {
-            commands.cmd("SELECT").arg(self.address.db);
-        }
-        commands
-    }
-}
-
-/// The refusal in an answer, if there is one. The first one says most.
-pub(crate) fn refusal(values: &[Value]) -> Option<String> {
-    values.iter().find_map(|value| match value {
-        Value::ServerError(error) => Some(error.to_string()),
-        _ => None,
-    })
 }

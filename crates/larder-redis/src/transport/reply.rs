@@ -4,7 +4,10 @@
 //! never allocated. [`Scanner`] finds the end of each reply without building anything, as the bytes
 //! come in; only a complete reply is turned into a [`Value`].
 
-use redis::{Value, parse_redis_value};
+use std::io::{self, ErrorKind};
+
+use larder_net::{Progress, Reader};
+use redis::{ServerError, Value, parse_redis_value};
 
 /// How many bytes the server may send in answer to one request, beyond which it is mistrusted.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,17 @@ pub(crate) struct Limits {
     pub(crate) total: usize,
 }
 
+impl Limits {
+    /// Those of a server whose strings have at most so many bytes.
+    pub(crate) fn of(string: usize) -> Self {
+        const ROOM: usize = 256 << 20;
+        Self {
+            string,
+            total: ROOM.max(string.saturating_mul(4)),
+        }
+    }
+}
+
 /// Strings in strings in strings: our own replies nest three deep.
 const DEPTH: usize = 8;
 /// A line that is longer than this is no status, no error and no number.
@@ -23,6 +37,12 @@ const LINE: usize = 4096;
 /// Why bytes are no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Garbled(pub(crate) &'static str);
+
+impl From<Garbled> for io::Error {
+    fn from(garbled: Garbled) -> Self {
+        Self::new(ErrorKind::InvalidData, garbled.0)
+    }
+}
 
 /// Finds the end of replies in bytes that come in pieces.
 #[derive(Debug)]
@@ -91,6 +111,96 @@ impl Scanner {
             Ok(())
         }
     }
+}
+
+/// The replies to as many commands as went out together: one value for each.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    scanner: Scanner,
+    /// Where the next reply begins.
+    start: usize,
+    count: usize,
+    values: Vec<Value>,
+    replica: bool,
+    /// Whether everything that the server says is a value, whatever it means.
+    any: bool,
+}
+
+impl Replies {
+    /// The replies to `count` commands, at least one.
+    pub(crate) fn new(count: usize, limits: Limits) -> Self {
+        Self {
+            scanner: Scanner::new(limits),
+            start: 0,
+            count,
+            values: Vec::with_capacity(count),
+            replica: false,
+            any: false,
+        }
+    }
+
+    /// As [`new`](Self::new), for who judges by himself what the server says of its state.
+    pub(crate) fn any(count: usize, limits: Limits) -> Self {
+        Self {
+            any: true,
+            ..Self::new(count, limits)
+        }
+    }
+}
+
+impl Reader for Replies {
+    type Answer = Vec<Value>;
+
+    fn read(&mut self, bytes: &[u8]) -> io::Result<Progress<Vec<Value>>> {
+        while self.values.len() < self.count {
+            let Some(end) = self.scanner.reply(bytes)? else {
+                return Ok(Progress::Missing(self.scanner.missing(bytes.len()).max(1)));
+            };
+            let value = value(&bytes[self.start..end])?;
+            if !self.any {
+                unable(&value)?;
+            }
+            self.replica |= is_replica(&value);
+            self.values.push(value);
+            self.start = end;
+        }
+        if self.start == bytes.len() {
+            Ok(Progress::Done(std::mem::take(&mut self.values)))
+        } else {
+            Err(Garbled("more replies than commands").into())
+        }
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.replica
+    }
+}
+
+/// Fails where the server says that it cannot be asked now, whatever is asked: it is still reading what it
+/// had written down, without its master, busy with somebody's script, or wants a password that nobody has
+/// told it. What it says of one command alone is a value.
+fn unable(value: &Value) -> io::Result<()> {
+    let Value::ServerError(error) = value else {
+        return Ok(());
+    };
+    if ["LOADING", "MASTERDOWN", "BUSY", "NOAUTH"].contains(&error.code()) {
+        return Err(io::Error::new(ErrorKind::ConnectionRefused, said(error)));
+    }
+    Ok(())
+}
+
+/// Whether the server says that it is a replica, which it may have become.
+fn is_replica(value: &Value) -> bool {
+    // Before version 7 a script's error says so in its midst.
+    let in_script = |text: &str| text.contains("-READONLY ");
+    matches!(value, Value::ServerError(error)
+        if error.code() == "READONLY" || error.details().is_some_and(in_script))
+}
+
+/// What the server says instead of an answer, in its own words.
+pub(crate) fn said(error: &ServerError) -> String {
+    let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
+    text.trim().to_owned()
 }
 
 /// One element: a line, a string or the head of an array.
@@ -169,6 +279,14 @@ pub(crate) fn value(bytes: &[u8]) -> Result<Value, Garbled> {
     }
 }
 
+/// As [`value`], on a connection that has asked for RESP3: what the server says unasked comes as a push.
+pub(crate) fn message(bytes: &[u8]) -> Result<Value, Garbled> {
+    match bytes.first() {
+        Some(b'>' | b'%') => parse_redis_value(bytes).map_err(|_| Garbled("a push that is none")),
+        _ => value(bytes),
+    }
+}
+
 fn element(bytes: &[u8], at: &mut usize) -> Result<Value, Garbled> {
     const CUT: Garbled = Garbled("a reply cut short");
     let from = *at;
@@ -198,9 +316,10 @@ fn element(bytes: &[u8], at: &mut usize) -> Result<Value, Garbled> {
 
 #[cfg(test)]
 mod tests {
+    use larder_net::{Progress, Reader};
     use redis::Value;
 
-    use super::{Garbled, Limits, Scanner, value};
+    use super::{Garbled, Limits, Replies, Scanner, value};
 
     const LIMITS: Limits = Limits {
         string: 1000,
@@ -238,6 +357,29 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(read(&bytes[..end], 3), Ok(None), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn as_many_replies_are_read_as_there_were_commands() {
+        let bytes = b"+OK\r\n$3\r\na\r\n\r\n:-7\r\n";
+        let expected = [
+            Value::Okay,
+            Value::BulkString(b"a\r\n".to_vec()),
+            Value::Int(-7),
+        ];
+        for step in 1..=bytes.len() {
+            let mut replies = Replies::new(3, LIMITS);
+            for end in (step..bytes.len()).step_by(step) {
+                let progress = replies.read(&bytes[..end]).unwrap();
+                assert!(matches!(progress, Progress::Missing(1..)), "{progress:?}");
+            }
+            match replies.read(bytes).unwrap() {
+                Progress::Done(values) => assert_eq!(values, expected, "steps of {step}"),
+                missing @ Progress::Missing(_) => panic!("steps of {step}: {missing:?}"),
+            }
+        }
+        let more = Replies::new(2, LIMITS).read(bytes).unwrap_err();
+        assert_eq!(more.to_string(), "more replies than commands");
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Runner for Runtime {
     fn run<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
+
+    fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.0.enter();
+        work()
+    }
 }
 
 /// A suite over the stores that a method of the builder builds; skipped, said aloud, without a
@@ -91,4 +96,44 @@ mod envelopes {
             |number| Plain::text(format!("value {number}")),
         )
     });
+}
+
+/// The same with a near tier in front, which the server tells of changes.
+mod tiers {
+    use std::sync::Arc;
+
+    use larder_core::store::Tiered;
+
+    use super::{Plain, Runtime, Safe, Server, Suite, builder};
+
+    macro_rules! tiers {
+        ($build:ident) => {{
+            let Some(server) = Server::start() else {
+                return;
+            };
+            Suite::new(
+                move |clock| {
+                    let far = builder(&server, Arc::clone(&clock)).$build(Safe);
+                    let tiers = Tiered::builder(far.expect("the settings are right"));
+                    let tiers = tiers.clock(clock).build::<Plain>();
+                    tiers.expect("the settings are right")
+                },
+                |number| Plain::Int(number.cast_signed()),
+            )
+            .no_counter(Plain::text("no number"))
+        }};
+    }
+
+    mod threads {
+        use super::*;
+
+        larder_testkit::store_conformance!(tiers!(build));
+        larder_testkit::lease_conformance!(tiers!(build));
+    }
+
+    mod tasks {
+        use super::*;
+
+        larder_testkit::store_conformance!(tiers!(build_tokio).runner(Runtime::new()));
+    }
 }

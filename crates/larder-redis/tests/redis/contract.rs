@@ -37,11 +37,11 @@ async fn what_is_put_is_got_with_its_times<T: Transport>(a: Bench<T>, b: Bench<T
         Put::Stored
     );
     let entry = b.entry(&key).await.unwrap();
-    assert_eq!((&entry.value, &entry.meta), (&text("v"), &meta));
+    assert_eq!((&entry.value, &entry.meta()), (&text("v"), &meta));
     b.clock.advance(60);
     let entry = b.entry(&key).await.unwrap();
     assert_eq!(
-        entry.meta.freshness(larder_core::Clock::now(&*b.clock)),
+        entry.freshness(larder_core::Clock::now(&*b.clock)),
         Freshness::Stale
     );
     assert!(b.remove(&key).await);

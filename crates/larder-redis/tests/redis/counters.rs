@@ -32,7 +32,10 @@ async fn a_counter_starts_at_nothing_and_keeps_its_times<T: Transport>(
         assert_eq!(a.value(&key).await, Some(Plain::Int(-2)));
         let entry = b.entry(&key).await.unwrap();
         assert_eq!(
-            entry.meta.age(larder_core::Clock::now(&*b.clock)).as_secs(),
+            entry
+                .meta()
+                .age(larder_core::Clock::now(&*b.clock))
+                .as_secs(),
             30
         );
         a.clock.advance(30);
@@ -75,7 +78,7 @@ async fn a_counter_is_a_number_that_others_can_read<T: Transport>(
         .unwrap();
     let entry = b.entry(&user("k")).await.unwrap();
     assert_eq!(entry.value, Plain::Int(7));
-    let freshness = entry.meta.freshness(larder_core::Clock::now(&*b.clock));
+    let freshness = entry.freshness(larder_core::Clock::now(&*b.clock));
     assert_eq!(freshness, larder_core::Freshness::Fresh);
 }
 

@@ -6,13 +6,14 @@ use larder_core::{Key, Kind, Pattern};
 use larder_redis::Transport;
 
 use crate::server::Server;
-use crate::support::{Bench, both, builder, text, user, variant};
+use crate::support::{Bench, Hand, both, builder, now, text, user, variant};
 
 both! {
     fn a_purge_fences_the_loads_before_it;
     fn a_purge_of_something_else_fences_nobody;
     fn writes_without_a_load_are_valid_as_of_now;
     fn a_bump_is_seen_at_once;
+    fn t5_7_a_bump_by_a_process_whose_clock_is_behind_counts;
     fn a_tag_named_late_is_fenced_too;
     fn clearing_is_for_the_namespace_alone;
     fn clearing_leaves_a_longer_namespace_alone;
@@ -184,6 +185,28 @@ async fn a_bump_is_seen_at_once<T: Transport>(a: Bench<T>, b: Bench<T>, _: &Serv
     assert!(a.entry(&x).await.is_some());
     b.bump("t").await;
     assert!(a.entry(&x).await.is_none() && a.entry(&y).await.is_none());
+}
+
+async fn t5_7_a_bump_by_a_process_whose_clock_is_behind_counts<T: Transport>(
+    a: Bench<T>,
+    _: Bench<T>,
+    server: &Server,
+) {
+    let clock = Hand::new();
+    let behind = Bench {
+        store: builder(&server.url(), &clock).build(Safe).unwrap(),
+        clock,
+    };
+    a.clock.advance(2);
+    let (stored, loading) = (user("stored"), user("loading"));
+    a.write(&stored, text("v"), &["t"]).await;
+    let fence = a.fence(&loading, &["t"]).await;
+    now(behind.bump("t"));
+    assert!(a.entry(&stored).await.is_none());
+    assert_eq!(a.load(&loading, &["t"], fence).await, Put::Fenced);
+    let fence = a.fence(&loading, &["t"]).await;
+    assert_eq!(a.load(&loading, &["t"], fence).await, Put::Stored);
+    assert!(now(behind.entry(&loading)).is_some());
 }
 
 async fn a_tag_named_late_is_fenced_too<T: Transport>(a: Bench<T>, b: Bench<T>, _: &Server) {

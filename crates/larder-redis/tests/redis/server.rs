@@ -1,12 +1,13 @@
 //! A real server for one test: started on a spare port, stopped when it is dropped.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use larder_testkit::Program;
 use redis::Connection;
 
 pub(crate) struct Server {
@@ -14,14 +15,6 @@ pub(crate) struct Server {
     folder: PathBuf,
     port: u16,
     options: Vec<String>,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 impl Server {
@@ -40,7 +33,7 @@ impl Server {
         let mut server = Self {
             child: None,
             folder,
-            port: free_port(),
+            port: Program::free_port(),
             options,
         };
         server.run().then_some(server)

@@ -11,7 +11,9 @@ use std::time::Duration;
 use larder_core::codec::{Plain, Safe};
 use larder_core::store::{Mode, Put, Reading, Removal};
 use larder_core::time::AlarmId;
-use larder_core::{Clock, Entry, Fence, Key, Kind, Meta, Policy, Result, Store, Tag, Timestamp};
+use larder_core::{
+    Clock, Entry, Fence, Key, Kind, Meta, Policy, Result, Store, SystemClock, Tag, Timestamp,
+};
 use larder_redis::{Redis, RedisBuilder, Transport};
 
 #[derive(Debug)]
@@ -20,6 +22,12 @@ pub(crate) struct Hand(AtomicU64);
 impl Hand {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(AtomicU64::new(1_700_000_000_000)))
+    }
+
+    /// At the machine's time, for entries of a store that goes by the clock of the machine: stamped by any
+    /// other time they would have ended long ago.
+    pub(crate) fn at_present() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(SystemClock::new().now().as_millis())))
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
