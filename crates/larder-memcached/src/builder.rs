@@ -7,7 +7,7 @@ use std::time::Duration;
 use larder_core::codec::Packing;
 use larder_core::store::Keyed;
 use larder_core::{Clock, Error, ErrorKind, Key, Result, SystemClock};
-use larder_net::{BreakerTimes, Client, Greeting, Medium, Place, Target, Threads};
+use larder_net::{BreakerTimes, Client, Greeting, Medium, Place, Site, Target, Threads};
 
 use crate::Memcached;
 use crate::address::{Addresses, Login};
@@ -122,8 +122,8 @@ impl MemcachedBuilder {
         self
     }
 
-    /// How long one trip may take, connecting included. Default: 90 ms. Most operations are one trip;
-    /// the documentation of [`Keyed`] has a table.
+    /// How long a trip may take, connecting included. Default: 90 ms. What a miss has waited to read is
+    /// taken off what is left for it to write ([`spent`](larder_core::spent)).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -206,12 +206,11 @@ impl MemcachedBuilder {
     fn servers<M: Medium>(&self, clock: &Arc<dyn Clock>) -> Result<Servers<M>> {
         self.check()?;
         let (places, weights, login) = self.read_servers()?;
-        let greeting = Greeting {
-            hello: login.as_ref().map(log_in).unwrap_or_default(),
-            welcome: is_welcome,
-            ping: NOTHING_ELSE.to_vec(),
-            pong: is_nothing_else,
-        };
+        let hello = login.as_ref().map(log_in).unwrap_or_default();
+        let greeting = Greeting::fixed(
+            (hello, is_welcome),
+            (NOTHING_ELSE.to_vec(), is_nothing_else),
+        );
         let texts = places.iter().map(ToString::to_string);
         let members: Vec<(String, u32)> = texts.zip(weights).collect();
         for (at, (text, _)) in members.iter().enumerate() {
@@ -223,7 +222,8 @@ impl MemcachedBuilder {
         }
         let client = |place| {
             let target = Target {
-                place,
+                site: Site::At(place),
+                tls: None,
                 deadline: self.deadline,
                 connections: self.connections,
                 breaker: self.breaker,

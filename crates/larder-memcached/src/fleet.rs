@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use larder_core::store::Look;
 use larder_core::{Error, ErrorKind, Result};
-use larder_net::{Begun, Client, Deadline, Medium, Reader, Request};
+use larder_net::{Begun, Client, Deadline, Debts, Medium, Reader, Request};
 
 use crate::command::{self, When};
-use crate::debts::Debts;
 use crate::leavings::Leavings;
 use crate::reply::{Limits, Outcome, Quiet, Stored, Values};
 use crate::ring::Ring;
@@ -24,7 +23,7 @@ pub(crate) struct Fleet<M: Medium> {
     /// What removals have left behind.
     pub(crate) leavings: Leavings,
     /// What each server is to be told before anything else.
-    debts: Vec<Debts>,
+    debts: Debts,
     deadline: Duration,
     limits: Limits,
 }
@@ -41,7 +40,7 @@ impl<M: Medium> Fleet<M> {
     ) -> Self {
         const ROOM: usize = 256 << 20;
         Self {
-            debts: clients.iter().map(|_| Debts::default()).collect(),
+            debts: Debts::default(),
             clients,
             leavings: Leavings::default(),
             ring,
@@ -84,7 +83,7 @@ impl<M: Medium> Fleet<M> {
         ask: impl Fn(&[usize]) -> (Vec<u8>, R),
         mut answered: impl FnMut(Vec<usize>, Result<R::Answer>),
     ) {
-        let deadline = Deadline::after(self.deadline);
+        let deadline = Deadline::of_operation(self.deadline);
         let mut waiting = parts;
         while !waiting.is_empty() {
             let mut underway: Vec<Underway<M, R>> = Vec::new();
@@ -127,9 +126,12 @@ impl<M: Medium> Fleet<M> {
         request: Request<'_>,
         deadline: Deadline,
     ) -> Result<Begun<M>> {
-        let (client, debts) = (&self.clients[server], &self.debts[server]);
-        while !debts.are_none() {
-            let names = debts.all()?;
+        let client = &self.clients[server];
+        loop {
+            let names = self.debts.of(server)?;
+            if names.is_empty() {
+                break;
+            }
             for some in names.chunks(AT_ONCE) {
                 let mut bytes = Vec::with_capacity(some.len() * 48 + 8);
                 for (name, _) in some {
@@ -141,7 +143,7 @@ impl<M: Medium> Fleet<M> {
                 client
                     .finish(exchange, &mut Quiet::default(), deadline)
                     .await?;
-                debts.paid(some)?;
+                self.debts.paid(server, some)?;
             }
         }
         client.begin(request, deadline).await
@@ -155,7 +157,7 @@ impl<M: Medium> Fleet<M> {
         }
         let mut all = true;
         for name in names {
-            all &= self.debts[self.server(name)].add(name);
+            all &= self.debts.add(self.server(name), name);
         }
         // The servers that answer have nothing to be told later.
         let nothing = |_: &mut Vec<u8>, _| {};
@@ -236,7 +238,7 @@ impl<M: Medium> Fleet<M> {
         bytes: &[u8],
         (end, when): (u64, When),
     ) -> Result<bool> {
-        let deadline = Deadline::after(self.deadline);
+        let deadline = Deadline::of_operation(self.deadline);
         let server = self.server(name);
         let client = &self.clients[server];
         let line = command::store(name, bytes, (end, when));

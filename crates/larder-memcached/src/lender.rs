@@ -10,8 +10,6 @@ use larder_net::{ALONE, Ended, LEASE, Leases, Medium, Record, Work};
 use crate::command::{self, When};
 use crate::fleet::Fleet;
 
-/// Stands where nobody is to wait, and before the time until when; no token begins so.
-const NOBODY_WAITS: &str = "alone ";
 /// How often somebody asks whose lease ends whenever it is looked at.
 const ATTEMPTS: usize = 10;
 
@@ -69,10 +67,7 @@ fn write(bytes: &mut Vec<u8>, (record, change): (&Record, &Change), version: u64
     };
     match change {
         Change::Renew => put(&record.token, LEASE),
-        Change::Alone(until) => {
-            let text = format!("{NOBODY_WAITS}{}", until.as_millis());
-            put(text.as_bytes(), ALONE);
-        }
+        Change::Alone(until) => put(&Record::text_alone(*until), ALONE),
         Change::Remove => command::delete_version(bytes, name, version),
     }
 }
@@ -117,13 +112,12 @@ pub(crate) async fn lease<M: Medium>(leases: &Leases<Lender<M>>, name: &[u8]) ->
     if alone.is_some_and(|until| now < until) {
         return Ok(Lease::Alone);
     }
-    let token = token()?;
+    let record = Record::with_token(name)?;
     let mut when = When::Absent;
     for _ in 0..ATTEMPTS {
         let new = (LEASE.as_secs(), when);
-        if lender.fleet.store(name, &token, new).await? {
-            let name = name.to_vec();
-            return Ok(Lease::Lead(leases.hold(Record { name, token }, true)));
+        if lender.fleet.store(name, &record.token, new).await? {
+            return Ok(Lease::Lead(leases.hold(record, true)));
         }
         let Some(found) = lender.found(name).await? else {
             // It has just ended.
@@ -133,7 +127,7 @@ pub(crate) async fn lease<M: Medium>(leases: &Leases<Lender<M>>, name: &[u8]) ->
         let is_former = former
             .as_ref()
             .is_some_and(|former| former.record.token == found.bytes);
-        match alone_until(&found.bytes) {
+        match Record::read_alone(&found.bytes) {
             Some(until) if now < until => return Ok(Lease::Alone),
             // The minute is over, by the clock of the cache; or this process has just given it up.
             Some(_) => when = When::Version(found.version),
@@ -146,21 +140,4 @@ pub(crate) async fn lease<M: Medium>(leases: &Leases<Lender<M>>, name: &[u8]) ->
     }
     let detail = "a lease was taken and given up again and again while it was being asked for";
     Err(Error::new(ErrorKind::Timeout, detail))
-}
-
-/// Until when nobody is to wait, where the record says so.
-fn alone_until(bytes: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let until = text.strip_prefix(NOBODY_WAITS)?.parse().ok()?;
-    Some(Timestamp::from_millis(until))
-}
-
-/// What no other holder has, not even the child of a fork.
-fn token() -> Result<Vec<u8>> {
-    match getrandom::u64() {
-        Ok(number) => Ok(format!("{number:016x}{:08x}", std::process::id()).into_bytes()),
-        Err(error) => {
-            Err(Error::new(ErrorKind::Store, "the system gives no random numbers").caused_by(error))
-        }
-    }
 }

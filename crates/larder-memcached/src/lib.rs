@@ -66,7 +66,6 @@
 mod address;
 mod builder;
 mod command;
-mod debts;
 mod fleet;
 mod leavings;
 mod lender;

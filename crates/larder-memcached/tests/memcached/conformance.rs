@@ -37,6 +37,11 @@ impl Runner for Runtime {
     fn run<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
+
+    fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.0.enter();
+        work()
+    }
 }
 
 /// A suite over the stores that a method of the builder builds on one server or more; skipped, said
@@ -105,4 +110,30 @@ mod sockets {
     larder_testkit::store_conformance!(
         suite!(build_tokio, Server::on_socket(), socket).runner(Runtime::new())
     );
+}
+
+/// With a near tier in front, which nobody tells of anything.
+mod tiers {
+    use std::sync::Arc;
+
+    use larder_core::store::Tiered;
+
+    use super::{Plain, Safe, Suite, builder, start_three, three};
+
+    larder_testkit::store_conformance!({
+        let Some(servers) = start_three() else {
+            return;
+        };
+        Suite::new(
+            move |clock| {
+                let far = builder(&three(&servers), Arc::clone(&clock)).build(Safe);
+                let tiers = Tiered::builder(far.expect("the settings are right"));
+                let tiers = tiers.clock(clock).build::<Plain>();
+                tiers.expect("the settings are right")
+            },
+            |number| Plain::Int(number.cast_signed()),
+        )
+        .without_lists()
+        .no_counter(Plain::text("no number"))
+    });
 }

@@ -14,11 +14,33 @@ use larder_testkit::{HandClock, Liar, Program};
 use crate::server::Server;
 use crate::support::{Bench, now, text, user};
 
-/// Longer than any operation takes that ends by its own deadline of 90 ms.
-const SOON: Duration = Duration::from_secs(5);
+/// Longer than any operation takes that ends by its own deadline of a second, or at once.
+const SOON: Duration = Duration::from_secs(20);
+
+/// For a store that gives a server up after a second: on a busy machine one that is well may take longer than
+/// the usual 90 ms.
+fn hasty(address: impl Into<String>) -> MemcachedBuilder {
+    MemcachedBuilder::new([address]).deadline(Duration::from_secs(1))
+}
 
 fn store(address: impl Into<String>) -> Memcached<Safe> {
-    MemcachedBuilder::new([address]).build(Safe).unwrap()
+    hasty(address).build(Safe).unwrap()
+}
+
+/// For a store that waits for as long as a busy machine takes: where something fails at once, and not by the
+/// deadline.
+fn unhurried(address: impl Into<String>) -> MemcachedBuilder {
+    MemcachedBuilder::new([address]).deadline(larder_testkit::PATIENCE)
+}
+
+fn patient(address: impl Into<String>) -> Memcached<Safe> {
+    unhurried(address).build(Safe).unwrap()
+}
+
+/// A store that tries once: its clock stands still, so no probe is ever due, however long a test takes.
+fn of_one_try(address: impl Into<String>) -> Memcached<Safe> {
+    let builder = unhurried(address).clock(HandClock::new());
+    builder.build(Safe).unwrap()
 }
 
 fn client<M: Medium>(store: &Memcached<Safe, M>) -> &Client<M> {
@@ -100,7 +122,7 @@ fn a_frozen_server_does_not_take_the_others_along() {
         return;
     };
     let store = MemcachedBuilder::new([frozen.address(), fine.address()]);
-    let store = store.build(Safe).unwrap();
+    let store = store.deadline(Duration::from_secs(1)).build(Safe).unwrap();
     let keys: Vec<_> = (0..50).map(|number| user(format!("{number}"))).collect();
     let found = || now(Store::<Plain>::get_many(&store, &keys));
     let bench = Bench {
@@ -141,14 +163,11 @@ fn a_server_that_is_killed_and_started_anew() {
     let Some(mut server) = Server::start() else {
         return;
     };
-    let (key, clock) = (user("k"), HandClock::new());
-    let store = MemcachedBuilder::new([server.address()]);
+    let key = user("k");
     let bench = Bench {
-        store: store.build(Safe).unwrap(),
+        store: patient(server.address()),
         clock: HandClock::at(larder_core::SystemClock::new().now()),
     };
-    drop(clock);
-    wait_until_cached(&bench.store);
     now(bench.try_write(&key, text("v"), bench.meta(60, &[]))).unwrap();
     server.program.kill();
     assert_eq!(kind(&bench.store), Some(ErrorKind::Store));
@@ -188,7 +207,7 @@ fn a_read_is_sent_again_and_a_write_is_not() {
         let _ = stream.write_all(NOTHING);
         let _ = stream.read(&mut request);
     });
-    let store = store(liar.address().to_string());
+    let store = patient(liar.address().to_string());
     assert_eq!([kind(&store), kind(&store), kind(&store)], [None; 3]);
     assert_eq!(client(&store).attempts(), 3);
     let pairs = store.pairs();
@@ -202,7 +221,7 @@ fn an_outage_is_no_storm() {
     let port = Program::free_port();
     // The clock stands still, so no probe is ever due.
     let clock = HandClock::new();
-    let builder = MemcachedBuilder::new([format!("127.0.0.1:{port}")]).clock(clock.clone());
+    let builder = unhurried(format!("127.0.0.1:{port}")).clock(clock.clone());
     let store = builder.build(Safe).unwrap();
     let crowd = || {
         thread::scope(|scope| {
@@ -262,12 +281,12 @@ fn garbage_of_every_sort_is_an_error_at_once() {
     ];
     for answer in cases {
         let liar = Liar::answering(answer);
-        let store = store(liar.address().to_string());
+        let store = patient(liar.address().to_string());
         let found = kind(&store);
         assert_eq!(found, Some(ErrorKind::Store), "{}", answer.escape_ascii());
     }
     let long: &'static [u8] = vec![b'x'; 10_000].leak();
-    let store = store(Liar::answering(long).address().to_string());
+    let store = patient(Liar::answering(long).address().to_string());
     assert_eq!(kind(&store), Some(ErrorKind::Store));
 }
 
@@ -288,10 +307,10 @@ fn a_server_that_hangs_up_is_an_error_at_once() {
     let half = Liar::half_closing(b"VALUE 00");
     let at_once = Liar::new(|stream, _| drop(stream));
     for liar in [half, at_once] {
-        let store = store(liar.address().to_string());
+        let store = of_one_try(liar.address().to_string());
         assert_eq!(kind(&store), Some(ErrorKind::Store));
         assert_open(&store);
-        assert!(liar.taken() <= 2);
+        assert_eq!(liar.taken(), 1);
     }
 }
 
@@ -327,7 +346,11 @@ async fn wait_for_task(store: &Memcached<Safe, Tasks>) {
 }
 
 fn tasks(address: impl Into<String>) -> Memcached<Safe, Tasks> {
-    MemcachedBuilder::new([address]).build_tokio(Safe).unwrap()
+    hasty(address).build_tokio(Safe).unwrap()
+}
+
+fn patient_tasks(address: impl Into<String>) -> Memcached<Safe, Tasks> {
+    unhurried(address).build_tokio(Safe).unwrap()
 }
 
 #[tokio::test]
@@ -363,7 +386,7 @@ async fn tasks_are_not_fooled_either() {
     ];
     for answer in cases {
         let liar = Liar::answering(answer);
-        let found = kind_of_task(&tasks(liar.address().to_string())).await;
+        let found = kind_of_task(&patient_tasks(liar.address().to_string())).await;
         assert_eq!(found, Some(ErrorKind::Store), "{}", answer.escape_ascii());
     }
     let liar = Liar::dripping(b"VALUE 0000000000000000000000000000000000000000 0 1 1\r\n");
@@ -397,7 +420,7 @@ async fn a_task_that_gives_up_disturbs_nobody() {
     let Some(server) = Server::start() else {
         return;
     };
-    let store = tasks(server.address());
+    let store = patient_tasks(server.address());
     assert_eq!(kind_of_task(&store).await, None);
     server.program.freeze();
     // The answer of what is given up must not become the answer of another question.

@@ -8,4 +8,5 @@ mod server;
 mod servers;
 mod settings;
 mod support;
+mod tiers;
 mod values;

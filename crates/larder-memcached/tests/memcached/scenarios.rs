@@ -46,5 +46,30 @@ mod between_processes {
         t2_2_one_process_refreshes_and_the_others_serve_what_is_stale
         t8_2_a_purge_of_another_process_fences_the_load
         a_lead_that_panics_is_followed_in_its_own_process_first
+        a_lease_ends_with_what_is_stored_under_another_variant
     );
+}
+
+mod heads {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use larder_core::codec::Safe;
+    use larder_memcached::MemcachedBuilder;
+    use larder_testkit::scenarios::Pages;
+
+    use super::{Server, start};
+
+    larder_testkit::head_scenarios!({
+        let Some(servers) = start() else { return };
+        let place = AtomicU64::new(0);
+        Pages::new(move |clock| {
+            let place = place.fetch_add(1, Ordering::Relaxed);
+            let builder = MemcachedBuilder::new(servers.iter().map(Server::address))
+                .namespace(format!("{place}_"))
+                .deadline(Duration::from_secs(20))
+                .clock(clock);
+            builder.build(Safe).expect("the settings are right")
+        })
+    });
 }

@@ -86,9 +86,11 @@ impl Server {
     /// The names of everything in the server.
     pub(crate) fn names(&self) -> Vec<String> {
         let name = |line: &String| Some(line.strip_prefix("key=")?.split(' ').next()?.to_owned());
-        // What is being moved within the server at the moment is passed by.
+        // What is being moved within the server at the moment is passed by, and a server that has just
+        // begun may be busy with a round of its own: it then names nothing, and sends no end.
+        let is_last = |line: &str| line == "END" || line.starts_with("BUSY");
         for _ in 0..100 {
-            let lines = self.lines("lru_crawler metadump all", |line| line == "END");
+            let lines = self.lines("lru_crawler metadump all", is_last);
             let names: Vec<String> = lines.iter().filter_map(name).collect();
             if names.len() as u64 == self.stat("curr_items") {
                 return names;
@@ -114,12 +116,18 @@ impl Server {
         left.parse().expect(&line)
     }
 
-    /// What stands under a name, up to its first end of line.
+    /// What stands under a name, up to its first end of line; `EN` for nothing.
     pub(crate) fn value(&self, name: &str) -> String {
+        self.numbered(name).1
+    }
+
+    /// The number of what stands under a name, which the next one that does has not, and what it is.
+    pub(crate) fn numbered(&self, name: &str) -> (String, String) {
         let ends = std::cell::Cell::new(0);
-        let is_second = |_: &str| ends.replace(ends.get() + 1) == 1;
-        self.lines(&format!("mg {name} v"), is_second)
-            .pop()
-            .unwrap_or_default()
+        let is_last = |line: &str| ends.replace(ends.get() + 1) == 1 || line == "EN";
+        let mut lines = self.lines(&format!("mg {name} c v"), is_last);
+        let value = lines.pop().unwrap_or_default();
+        let number = lines.iter().find_map(|line| line.split(" c").nth(1));
+        (number.unwrap_or("0").to_owned(), value)
     }
 }
