@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder_core::codec::{Envelope, Packing};
 use larder_core::{Clock, Error, ErrorKind, Result, SystemClock};
@@ -23,6 +24,7 @@ pub struct FileBuilder {
     namespace: Vec<u8>,
     packing: Packing,
     max_value: usize,
+    lock_timeout: Duration,
     clock: Option<Arc<dyn Clock>>,
     blocks: Option<bool>,
     watcher: Option<Watcher>,
@@ -53,6 +55,8 @@ impl FileBuilder {
     pub const MAX_VALUE: usize = 8 << 20;
     /// The largest value that can be asked for: 1 GiB.
     pub const MOST_VALUE: usize = 1 << 30;
+    /// How long a writer waits for the others, unless told otherwise: two seconds.
+    pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
     pub(crate) fn new(directory: PathBuf) -> Self {
         Self {
@@ -63,6 +67,7 @@ impl FileBuilder {
             namespace: Self::NAMESPACE.into(),
             packing: Packing::new(),
             max_value: Self::MAX_VALUE,
+            lock_timeout: Self::LOCK_TIMEOUT,
             clock: None,
             blocks: None,
             watcher: None,
@@ -130,6 +135,16 @@ impl FileBuilder {
         self
     }
 
+    /// How long a writer waits for the others at most, who need microseconds: longer only where one was stopped
+    /// in its turn, or where the disk keeps it. Whoever has waited in vain fails with
+    /// [`ErrorKind::Timeout`], and for two seconds nobody of this store waits, unless the lock is given back.
+    /// Reads never wait. Default: two seconds.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
     /// The clock of the entries; all processes must have the same time by it. Default: the clock of
     /// the machine.
     #[must_use]
@@ -171,6 +186,7 @@ impl FileBuilder {
                 directory,
                 log: names.log(),
                 remote,
+                lock_timeout: self.lock_timeout,
             },
             names,
             codec,

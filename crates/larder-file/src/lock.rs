@@ -16,22 +16,21 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::sys;
 
-/// How long a writer waits for the others at most. Nobody needs a hundredth of it, unless it was
-/// stopped.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
-
 /// A held lock.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Holds the lock at `path`, which is made if there is none.
+    /// Holds the lock at `path`, which is made if there is none. Who comes to look for less than half of the
+    /// time of `patience`, because the machine lets it run but seldom, waits on.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] where somebody else holds it for as long as `patience` lasts.
+    /// [`io::ErrorKind::TimedOut`] where somebody else holds it for as long as `patience` lasts, at each look.
     pub(crate) fn hold(at: impl AsFd, path: &[u8], patience: Duration) -> io::Result<Self> {
         let start = Instant::now();
+        // A look and the pause behind it take little more than a millisecond.
+        let least = patience.as_millis() / 2;
         let mut turns = 0_u32;
         loop {
             if let Some(lock) = Self::try_hold(at.as_fd(), path)? {
@@ -43,7 +42,7 @@ impl Lock {
                 20..100 => thread::sleep(Duration::from_micros(50)),
                 _ => thread::sleep(Duration::from_millis(1)),
             });
-            if start.elapsed() > patience {
+            if start.elapsed() > patience && u128::from(turns) > least {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     "another process is holding the lock all the time (is it stopped?)",

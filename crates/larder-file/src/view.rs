@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
-use crate::lock::{Lock, PATIENCE};
+use crate::lock::Lock;
 use crate::log::{Log, Trouble};
 use crate::marks::Marks;
 use crate::names::{DECLINED, LOCK, ROOT};
@@ -31,6 +32,8 @@ pub(crate) struct Place {
     pub(crate) log: String,
     /// Whether another machine may change what is there without this one noticing at once.
     pub(crate) remote: bool,
+    /// How long a writer waits for the others.
+    pub(crate) lock_timeout: Duration,
 }
 
 impl Place {
@@ -68,7 +71,7 @@ impl View {
         }
         let log = match open_log(&root, &place.log) {
             Err(Trouble::Gone) => {
-                make_log(&root, &place.log)?;
+                make_log(&root, place)?;
                 open_log(&root, &place.log)?
             }
             log => log?,
@@ -144,10 +147,10 @@ fn open_log(root: impl AsFd, name: &str) -> Result<Log, Trouble> {
 }
 
 /// Makes a log where none is.
-fn make_log(root: &Arc<OwnedFd>, name: &str) -> io::Result<()> {
-    let _lock = Lock::hold(root, LOCK.as_bytes(), PATIENCE)?;
-    match sys::open(root, name.as_bytes(), OFlags::RDONLY) {
-        Err(Errno::NOENT) => write_log(root, name, &Log::anew()),
+fn make_log(root: &Arc<OwnedFd>, place: &Place) -> io::Result<()> {
+    let _lock = Lock::hold(root, LOCK.as_bytes(), place.lock_timeout)?;
+    match sys::open(root, place.log.as_bytes(), OFlags::RDONLY) {
+        Err(Errno::NOENT) => write_log(root, &place.log, &Log::anew()),
         _ => Ok(()),
     }
 }
@@ -155,7 +158,7 @@ fn make_log(root: &Arc<OwnedFd>, name: &str) -> io::Result<()> {
 /// Makes an empty log in the place of one that is damaged.
 pub(crate) fn mend_log(place: &Place) -> Result<bool, Trouble> {
     let root = Arc::new(place::root(&place.directory)?);
-    let _lock = Lock::hold(&root, LOCK.as_bytes(), PATIENCE)?;
+    let _lock = Lock::hold(&root, LOCK.as_bytes(), place.lock_timeout)?;
     // Somebody may have done so already, and what looked damaged may have been half written.
     if !matches!(open_log(&root, &place.log), Err(Trouble::Damaged(_))) {
         return Ok(false);

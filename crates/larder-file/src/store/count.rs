@@ -35,7 +35,7 @@ impl<C> Inner<C> {
                 None => (Some(0), meta.clone(), None),
                 Some((entry, head)) => (
                     entry.as_ref().and_then(|entry| entry.value.as_count()),
-                    entry.map_or_else(|| meta.clone(), |entry| entry.meta),
+                    entry.map_or_else(|| meta.clone(), |entry| entry.meta()),
                     Some(head),
                 ),
             };

@@ -76,7 +76,7 @@ impl<C> Inner<C> {
         let own = self.entry_at((view, sequence), (key, spot))?;
         let usable = own
             .as_ref()
-            .is_some_and(|entry| self.is_usable(&entry.meta));
+            .is_some_and(|entry| self.is_usable(&entry.meta()));
         if usable || spot.is_base() {
             if usable {
                 view.marks.set(spot);
@@ -91,7 +91,7 @@ impl<C> Inner<C> {
     }
 
     pub(super) fn is_usable(&self, meta: &Meta) -> bool {
-        self.now() < meta.keep_until.as_millis()
+        self.now() < meta.spare_until.as_millis()
     }
 
     fn entry_at<V: Value>(

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{ATTEMPTS, Inner, failed};
 use crate::event::FileEvent;
 use crate::head::{Head, Look};
-use crate::lock::{Lock, PATIENCE};
+use crate::lock::Lock;
 use crate::log::{Log, Purge, Trouble};
 use crate::names::{LOCK, Spot};
 use crate::page::{Slot, blocks};
@@ -101,10 +101,18 @@ impl<C> Inner<C> {
     /// Waits for the lock; not again and again, where somebody has waited for it in vain.
     fn lock(&self, view: &View) -> io::Result<Lock> {
         let in_vain = coarse() < self.vain_until.load(Ordering::Relaxed);
-        let patience = if in_vain { Duration::ZERO } else { PATIENCE };
+        let patience = match in_vain {
+            true => Duration::ZERO,
+            false => self.parts.place.lock_timeout,
+        };
         let lock = Lock::hold(&view.root, LOCK.as_bytes(), patience);
-        if !in_vain && matches!(&lock, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
-            self.vain_until.store(coarse() + IN_VAIN, Ordering::Relaxed);
+        match &lock {
+            // Whoever kept it has given it back.
+            Ok(_) if in_vain => self.vain_until.store(0, Ordering::Relaxed),
+            Err(error) if !in_vain && error.kind() == io::ErrorKind::TimedOut => {
+                self.vain_until.store(coarse() + IN_VAIN, Ordering::Relaxed);
+            }
+            _ => {}
         }
         lock
     }

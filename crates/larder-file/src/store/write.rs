@@ -50,7 +50,7 @@ impl<C> Inner<C> {
             return or_failed(self.turn_away(&order));
         }
         let (view, sequence) = self.look().map_err(failed)?;
-        if !entry.fence.is_direct() && entry.fence.sequence > sequence {
+        if !entry.is_direct() && entry.sequence() > sequence {
             return Ok(Put::Fenced);
         }
         let written = match self.write(&view.root, &envelope) {
@@ -82,7 +82,7 @@ impl<C> Inner<C> {
         order: &Order<'_, V>,
         (temp, length): (&mut Temp, u64),
     ) -> Result<Put, Stop> {
-        let (spot, fence, meta) = (order.spot, &order.entry.fence, &order.entry.meta);
+        let (spot, fence, meta) = (order.spot, &order.entry.fence(), &order.entry.meta());
         let Some(sequence) = session.unpurged(spot, (fence, &meta.tags))? else {
             return Ok(Put::Fenced);
         };
@@ -115,7 +115,7 @@ impl<C> Inner<C> {
     fn turn_away<V>(&self, order: &Order<'_, V>) -> io::Result<Put> {
         if order.mode == Mode::Replace {
             self.turn(|session| {
-                let mine = order.entry.fence.order;
+                let mine = order.entry.order();
                 match session.there(order.spot)? {
                     There::Entry(head) if is_later(&head, mine) => Ok(()),
                     There::Nothing => Ok(()),

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use larder_core::codec::{Plain, Unreadable};
 use larder_core::store::Put;
 use larder_file::FileEvent;
+use larder_testkit::machine::damage::Contents;
 
-use crate::support::{Bench, builder, folder, key, variant};
+use crate::support::{Bench, OnDisk, builder, folder, key, variant};
 
 #[test]
 fn an_entry_with_any_byte_damaged_or_cut_anywhere_is_a_miss() {
@@ -39,46 +40,21 @@ fn an_entry_with_any_byte_damaged_or_cut_anywhere_is_a_miss() {
     assert!(bench.told().iter().all(sealed), "{:?}", bench.told());
 }
 
-const KEYS: u64 = 40;
+const CONTENTS: Contents = Contents {
+    keys: 40,
+    text: |which| format!("value {which}"),
+};
 
-fn text(which: u64) -> String {
-    format!("value {which}")
-}
-
-/// Fills a store. Every third key was bumped, every seventh removed, as far as the log says.
+/// Fills a store of which every third key was bumped, every seventh removed, as far as the log says.
 fn fill(path: &Path) {
     let bench = Bench::at(path);
-    for which in 0..KEYS {
-        let name = key(which.to_string());
-        let tag = format!("tag {}", which % 3);
-        let (_, fence) = bench.read(&name);
-        bench.load(&name, Plain::text(text(which)), &[&tag], fence);
-    }
-    bench.bump("tag 0");
-    for which in (0..KEYS).step_by(7) {
+    CONTENTS.fill(&bench, |which| {
         // The file comes back, as if whoever removed it had been killed before that.
         let file = bench.file(&which.to_string());
         let there = fs::read(&file).unwrap();
         bench.remove(&key(which.to_string()));
         fs::write(&file, there).unwrap();
-    }
-}
-
-fn is_gone(which: u64) -> bool {
-    which.is_multiple_of(3) || which.is_multiple_of(7)
-}
-
-/// Reads everything: what is found is what was written and not purged. How much that is.
-fn look(bench: &Bench, what: &str) -> usize {
-    let found = (0..KEYS).filter(|&which| {
-        let Some(found) = bench.get_text(which.to_string()) else {
-            return false;
-        };
-        assert_eq!(found, text(which), "{what}");
-        assert!(!is_gone(which), "{what}: {which} is back");
-        true
     });
-    found.count()
 }
 
 fn log(path: &Path) -> PathBuf {
@@ -95,7 +71,7 @@ fn log(path: &Path) -> PathBuf {
 fn a_damaged_log_never_brings_back_what_was_purged() {
     let (_folder, path) = folder();
     fill(&path);
-    assert_eq!(look(&Bench::at(&path), "as it was filled"), 22);
+    assert_eq!(CONTENTS.look(&Bench::at(&path), "as it was filled"), 22);
     let file = log(&path);
     let whole = fs::read(&file).unwrap();
     let mut kept = 0;
@@ -115,7 +91,7 @@ fn a_damaged_log_never_brings_back_what_was_purged() {
             // ours makes it shorter.
             continue;
         }
-        let found = look(&bench, &what);
+        let found = CONTENTS.look(&bench, &what);
         kept += found;
         assert_eq!(found > 0, bench.told().is_empty(), "{what}");
         assert_eq!(bench.put_text("new", "value"), Put::Stored, "{what}");

@@ -8,7 +8,7 @@ use larder_core::codec::Plain;
 use larder_core::store::{Put, Removal};
 use larder_file::Unreadables;
 
-use crate::support::{Bench, builder, folder, key};
+use crate::support::{Bench, OnDisk, builder, folder, key};
 
 #[test]
 fn links_are_not_followed() {

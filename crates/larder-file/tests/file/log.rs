@@ -6,7 +6,7 @@ use larder_core::codec::Plain;
 use larder_core::store::Put;
 use larder_core::{Key, Store, Tag};
 
-use crate::support::{Bench, folder, key};
+use crate::support::{Bench, OnDisk, folder, key};
 
 /// Bumps so many tags, `distinct` different ones.
 fn bump_many(bench: &Bench, count: usize, distinct: usize) {

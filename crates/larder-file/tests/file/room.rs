@@ -2,15 +2,15 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_core::codec::Plain;
 use larder_core::store::{Mode, Put, Removal};
 use larder_core::{Clock, Entry, ErrorKind, Fence, Store};
-use larder_testkit::HandClock;
+use larder_testkit::{HandClock, PATIENCE};
 use tempfile::TempDir;
 
-use crate::support::{Bench, builder, folder, key, variant};
+use crate::support::{Bench, OnDisk, builder, folder, key, variant};
 
 #[test]
 fn no_more_entries_are_kept_than_were_asked_for() {
@@ -175,12 +175,16 @@ impl Mount {
         Some(Self(folder))
     }
 
+    /// Mounts it otherwise. Programs that other tests have just started hold what this one had open for
+    /// writing until they run: the system refuses for as long.
     fn remount(&self, how: &str) {
-        let mounted = Command::new("mount")
-            .args(["-o", &format!("remount,{how}")])
-            .arg(self.0.path())
-            .status();
-        assert!(mounted.unwrap().success());
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,{how}")]);
+        mount.arg(self.0.path());
+        let began = Instant::now();
+        while !mount.status().unwrap().success() {
+            assert!(began.elapsed() < PATIENCE, "it cannot be mounted {how}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use larder_core::ErrorKind;
 use larder_core::codec::Safe;
 use larder_file::FileBuilder;
 
-use crate::support::{Bench, builder, folder};
+use crate::support::{Bench, OnDisk, builder, folder};
 
 #[track_caller]
 fn refused(builder: FileBuilder, words: &[&str]) {

@@ -1,7 +1,5 @@
 //! What makes room, and is no entry any more.
 
-#![cfg(unix)]
-
 use std::fs;
 use std::sync::{Arc, Mutex};
 
