@@ -72,7 +72,7 @@ impl<C> Inner<C> {
             }
             let state = writing.state()?;
             let head = Head {
-                keep_until: entry.meta.keep_until.as_millis(),
+                keep_until: entry.keep_until().as_millis(),
                 sequence: state.sequence,
                 namespace: self.layout.namespace,
                 order,

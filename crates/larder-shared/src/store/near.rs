@@ -54,7 +54,7 @@ impl<C> Inner<C> {
         }
         let (places, purges) = (kept.places, [kept.all, kept.sequence]);
         let entry: Arc<Entry<V>> = kept.entry()?;
-        let until = entry.meta.keep_until;
+        let until = entry.spare_until();
         // Where a variant has expired, the base key may serve it.
         if !key.is_base() && until != Timestamp::NEVER && self.clock.now() >= until {
             near.forget(key);
@@ -84,7 +84,7 @@ impl<C> Inner<C> {
     {
         // The words are those of the base key, and the mark is that of the entry.
         let places = Places::of(&found.spot);
-        let usable = times.now < found.raw.meta().keep_until.as_millis();
+        let usable = times.now < found.raw.meta().spare_until.as_millis();
         let entry = Arc::new(self.decode(found.raw, times)?);
         if let (Some(near), Some(stamp), true) = (&self.near, sight.stamp, usable) {
             near.keep(key, Kept::new(&entry, fence, (places, stamp)));

@@ -172,7 +172,7 @@ impl<C> Inner<C> {
     ) -> heed::Result<Option<Found>> {
         let at = |spot| move |raw| Found { raw, spot };
         let own = self.raw(view, (state, key), spot)?.map(at(spot));
-        let usable = |found: &Found| times.now < found.raw.meta.keep_until.as_millis();
+        let usable = |found: &Found| times.now < found.raw.meta.spare_until.as_millis();
         if spot.is_base() || own.as_ref().is_some_and(usable) {
             return Ok(own);
         }
@@ -281,7 +281,7 @@ impl<C> Inner<C> {
             let now = self.times_in(opened).now;
             let raw = self.raw(view, (state, key), spot)?;
             let bytes = view.records.get(view.txn, &spot.key())?;
-            let usable = raw.filter(|raw| now < raw.meta.keep_until.as_millis());
+            let usable = raw.filter(|raw| now < raw.meta.spare_until.as_millis());
             Ok(usable.zip(bytes.map(<[u8]>::to_vec)))
         })?;
         Ok(found.flatten())

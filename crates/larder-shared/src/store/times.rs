@@ -106,6 +106,7 @@ fn each(meta: &Meta, by: i64) -> Meta {
         stored_at: moved(meta.stored_at, by),
         fresh_until: moved(meta.fresh_until, by),
         stale_until: moved(meta.stale_until, by),
+        spare_until: moved(meta.spare_until, by),
         keep_until: moved(meta.keep_until, by),
         retry_at: moved(meta.retry_at, by),
         ..meta.clone()

@@ -82,7 +82,7 @@ impl<'a> View<'a> {
             None => envelope.open_any(bytes),
         };
         match content {
-            Ok(content) if now < content.meta.keep_until.as_millis() => {
+            Ok(content) if now < content.meta.spare_until.as_millis() => {
                 self.is_valid(&state, &head, &content)
             }
             _ => Ok(false),

@@ -33,16 +33,16 @@ impl<C> Inner<C> {
         let entry = if times.agree() {
             entry
         } else {
-            let meta = times.stored(&entry.meta);
-            stored = Entry::new(meta, entry.value.clone(), entry.fence.clone());
+            let meta = times.stored(&entry.meta());
+            stored = Entry::new(meta, entry.value.clone(), entry.fence());
             &stored
         };
         let order = Order {
             key,
             spot: self.layout.spot(key),
-            fence: &entry.fence,
-            tags: &entry.meta.tags,
-            keep_until: entry.meta.keep_until.as_millis(),
+            fence: &entry.fence(),
+            tags: entry.tags(),
+            keep_until: entry.keep_until().as_millis(),
             mode,
             now: times.now,
         };

@@ -3,32 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use larder_core::codec::{Plain, Unreadable};
+use larder_core::codec::Unreadable;
 use larder_core::store::Put;
 use larder_shared::{Replaced, SharedEvent};
 use larder_testkit::effort;
+use larder_testkit::machine::damage::Contents;
 
-use crate::support::{Bench, Numbers, builder, folder, key};
+use crate::support::{Bench, Numbers, builder, folder, key, until_nobody_is_there};
 
-const KEYS: u64 = 120;
+const CONTENTS: Contents = Contents {
+    keys: 120,
+    text: |which| format!("{which} ").repeat(1 + (which as usize * 37) % 2500),
+};
 
-fn text(which: u64) -> String {
-    format!("{which} ").repeat(1 + (which as usize * 37) % 2500)
-}
-
-/// Fills a store. Every third key was bumped, every seventh removed.
-fn fill(path: &Path, keys: u64) {
+/// Fills a store of which every third key was bumped, every seventh removed.
+fn fill(path: &Path, contents: Contents) {
     let bench = Bench::at(path);
-    for which in 0..keys {
-        let name = key(which.to_string());
-        let tag = format!("tag {}", which % 3);
-        let (_, fence) = bench.read(&name);
-        bench.load(&name, Plain::text(text(which)), &[&tag], fence);
-    }
-    bench.bump("tag 0");
-    for which in (0..keys).step_by(7) {
+    contents.fill(&bench, |which| {
         bench.remove(&key(which.to_string()));
-    }
+    });
     drop(bench);
     cut_what_is_unused(&path.join("store-1/data.mdb"));
 }
@@ -39,23 +32,6 @@ fn cut_what_is_unused(file: &Path) {
     let used = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
     let file = fs::OpenOptions::new().write(true).open(file).unwrap();
     file.set_len(used.next_multiple_of(4096) as u64).unwrap();
-}
-
-fn is_gone(which: u64) -> bool {
-    which.is_multiple_of(3) || which.is_multiple_of(7)
-}
-
-/// Reads everything: what is found is what was written and not purged. How much that is.
-fn look(bench: &Bench, what: &str) -> usize {
-    let found = (0..KEYS).filter(|&which| {
-        let Some(found) = bench.get_text(which.to_string()) else {
-            return false;
-        };
-        assert_eq!(found, text(which), "{what}");
-        assert!(!is_gone(which), "{what}: {which} is back");
-        true
-    });
-    found.count()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -75,7 +51,7 @@ fn copy(from: &Path, to: &Path) {
 /// was kept, how often it was replaced, and how often something was found.
 fn each(file: &str, ways: impl Iterator<Item = Way>) -> [usize; 3] {
     let (_whole, whole) = folder();
-    fill(&whole, KEYS);
+    fill(&whole, CONTENTS);
     each_of(&whole, file, ways)
 }
 
@@ -89,11 +65,11 @@ fn each_of(whole: &Path, file: &str, ways: impl Iterator<Item = Way>) -> [usize;
         damage(&mut bytes);
         fs::write(path.join(file), &bytes).unwrap();
         let bench = Bench::at(&path);
-        let found = look(&bench, &what);
+        let found = CONTENTS.look(&bench, &what);
         assert_eq!(bench.put_text("new", "value"), Put::Stored, "{what}");
         assert_eq!(bench.get_text("new").as_deref(), Some("value"), "{what}");
         bench.bump("tag 1");
-        assert!(look(&bench, &what) <= found, "{what}");
+        assert!(CONTENTS.look(&bench, &what) <= found, "{what}");
         let replaced = bench
             .told()
             .iter()
@@ -139,7 +115,11 @@ fn a_flipped_byte_is_a_miss_and_never_a_wrong_value() {
 #[test]
 fn no_byte_of_the_environment_is_trusted() {
     let (_whole, whole) = folder();
-    fill(&whole, 12);
+    let few = Contents {
+        keys: 12,
+        ..CONTENTS
+    };
+    fill(&whole, few);
     let length = fs::metadata(whole.join("store-1/data.mdb")).unwrap().len() as usize;
     let step = (199 / effort() as usize).max(1);
     let places = (0..length).step_by(step);
@@ -201,6 +181,7 @@ fn one_damaged_environment_is_kept_for_whoever_wants_to_know() {
     let (_folder, path) = folder();
     for epoch in 1..4 {
         Bench::at(&path).put_text("k", "v");
+        until_nobody_is_there(&path);
         let data = path.join(format!("store-{epoch}/data.mdb"));
         fs::write(&data, format!("garbage {epoch}").repeat(2000)).unwrap();
         let bench = Bench::at(&path);

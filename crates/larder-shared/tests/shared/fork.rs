@@ -11,11 +11,6 @@ use larder_testkit::effort;
 
 use crate::support::{Bench, folder, key};
 
-fn lease(bench: &Bench, name: &str) -> Lease {
-    let key = key(name);
-    bench.run(<_ as Store<Plain>>::lease(&bench.store, &key))
-}
-
 /// Runs `work` in a child of this process; whether it went well.
 fn in_child(work: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child runs `work` on its one thread and ends without running what the parent would
@@ -76,7 +71,7 @@ fn forks_under_load_do_not_hang() {
                         1 => {
                             let own = format!("thread {number}");
                             assert_eq!(bench.get_text(&own).as_deref(), Some("v"));
-                            drop((lease(bench, "led"), lease(bench, "led")));
+                            drop((bench.lease("led"), bench.lease("led")));
                         }
                         2 => _ = <_ as Store<Plain>>::at_hand(&bench.store, &key("k")),
                         _ => {}
@@ -96,8 +91,8 @@ fn forks_under_load_do_not_hang() {
                 let name = format!("child {round}");
                 assert!(in_child(|| {
                     child.put_text(&name, "v");
-                    let led = lease(&child, &name);
-                    let followed = lease(&child, &name);
+                    let led = child.lease(&name);
+                    let followed = child.lease(&name);
                     assert!(matches!(
                         (led, followed),
                         (Lease::Lead(_), Lease::Follow(_))

@@ -1,50 +1,19 @@
 //! Processes that are killed in the midst of what they do.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use heed::EnvOpenOptions;
-use larder_core::codec::Plain;
-use larder_core::store::{Put, Removal};
+use larder_core::store::Put;
 use larder_shared::SharedEvent;
 use larder_testkit::effort;
+use larder_testkit::machine::kills::{
+    KEYS, STEPS, kill_writers, look_at_all, store_after_a_kill, text,
+};
 
-use crate::support::{Bench, Board, Numbers, Work, Worker, folder, key};
+use crate::support::{Bench, Board, InMap, Numbers, Work, Worker, folder, until_nobody_is_there};
 
-const KEYS: u64 = 200;
 const ROUNDS: u64 = 40;
-const STEPS: usize = 0;
 const REPLACED: usize = 1;
-
-/// A value that says whose it is, on one page or on many.
-fn text(which: u64, numbers: &mut Numbers) -> String {
-    format!("{which}:").repeat(1 + numbers.below(4000) as usize)
-}
-
-fn is_whole(which: u64, text: &str) -> bool {
-    let part = format!("{which}:");
-    !text.is_empty() && text == part.repeat(text.len() / part.len())
-}
-
-/// Writes and purges until it is killed.
-pub(crate) fn churn(work: &Work) {
-    let mut numbers = Numbers(0x517c_c1b7 ^ (work.number + 1));
-    loop {
-        let which = numbers.below(KEYS);
-        let key = key(which.to_string());
-        match numbers.below(20) {
-            0 => drop(work.bench.remove(&key)),
-            1 => work.bench.bump("tag"),
-            2 if numbers.below(50) == 0 => drop(work.bench.purge(Removal::All)),
-            _ => {
-                let (_, fence) = work.bench.read(&key);
-                let value = Plain::text(text(which, &mut numbers));
-                work.bench.load(&key, value, &["tag"], fence);
-            }
-        }
-        work.board.word(STEPS).fetch_add(1, Ordering::SeqCst);
-    }
-}
 
 /// Opens the environment, uses it once, and says how often it was replaced.
 pub(crate) fn begin(work: &Work) {
@@ -54,42 +23,26 @@ pub(crate) fn begin(work: &Work) {
     let told = work.bench.told();
     let replaced = |event: &&SharedEvent| matches!(event, SharedEvent::Replaced(_));
     let replaced = told.iter().filter(replaced).count() as u64;
-    work.board
-        .word(REPLACED)
-        .fetch_add(replaced, Ordering::SeqCst);
-    work.board.word(STEPS).fetch_add(1, Ordering::SeqCst);
-}
-
-fn look_at_all(bench: &Bench) -> usize {
-    let found = (0..KEYS).filter_map(|which| Some((which, bench.get_text(which.to_string())?)));
-    found
-        .inspect(|(which, text)| assert!(is_whole(*which, text), "{which} is torn"))
-        .count()
+    work.board.add(REPLACED, replaced);
+    work.board.add(STEPS, 1);
 }
 
 #[test]
 fn a_writer_that_is_killed_leaves_everything_readable() {
     let (folder, path) = folder();
-    let board = Board::open(&folder.path().join("board"));
-    let mut numbers = Numbers(42);
-    let (mut staying, mut found) = (Some(Bench::at(&path)), 0);
-    for round in 0..ROUNDS * effort() {
-        let mut workers = [0, 1].map(|one| Worker::start("churn", folder.path(), 2 * round + one));
-        let more = 20 + numbers.below(200);
-        board.await_word(STEPS, board.get(STEPS) + more);
-        workers.iter_mut().for_each(Worker::kill);
+    let mut staying = Some(Bench::at(&path));
+    kill_writers::<InMap>(folder.path(), ROUNDS * effort(), |round| {
         // In turns somebody else had the environment open all the time, and nobody had: then it is
         // looked through from end to end.
         let bench = staying.take().unwrap_or_else(|| Bench::at(&path));
-        found += look_at_all(&bench);
-        bench.put_text("after", "a kill");
-        assert_eq!(bench.get_text("after").as_deref(), Some("a kill"));
+        let found = look_at_all(&bench);
+        store_after_a_kill(&bench);
         let replaced = |event: &SharedEvent| matches!(event, SharedEvent::Replaced(_));
         let told = bench.told();
         assert!(!told.iter().any(replaced), "round {round}: {told:?}");
         staying = Some(bench).filter(|_| round % 2 == 0);
-    }
-    assert!(found > 100, "only {found} entries were ever left");
+        found
+    });
 }
 
 /// Begins a transaction, and does not come back: nobody else can write.
@@ -103,8 +56,8 @@ pub(crate) fn midst(folder: &Path) {
     };
     let env = env.unwrap();
     let _txn = env.write_txn().unwrap();
-    let board = Board::open(&folder.join("board"));
-    board.word(STEPS).store(1, Ordering::SeqCst);
+    let board = Board::of(folder);
+    board.set(STEPS, 1);
     loop {
         std::thread::sleep(std::time::Duration::from_secs(1));
     }
@@ -116,7 +69,7 @@ fn a_writer_that_is_killed_in_its_turn_gives_it_up() {
     let bench = Bench::at(&path);
     bench.put_text("k", "v");
     let mut writer = Worker::start("midst", folder.path(), 0);
-    Board::open(&folder.path().join("board")).await_word(STEPS, 1);
+    Board::of(folder.path()).await_word(STEPS, 1);
     // Readers wait for nobody.
     assert_eq!(bench.get_text("k").as_deref(), Some("v"));
     let waiting = bench.clone();
@@ -133,8 +86,9 @@ fn of_many_who_start_at_once_one_looks_through_the_files() {
     for _ in 0..5 * effort() {
         let (folder, path) = folder();
         Bench::at(&path).put_text("before", "v");
+        until_nobody_is_there(&path);
         std::fs::write(path.join("store-1/data.mdb"), "garbage".repeat(5000)).unwrap();
-        let board = Board::open(&folder.path().join("board"));
+        let board = Board::of(folder.path());
         let start = |number| Worker::start("begin", folder.path(), number);
         let mut workers: Vec<Worker> = (0..6).map(start).collect();
         workers.iter_mut().for_each(Worker::succeeds);

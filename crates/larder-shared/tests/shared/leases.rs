@@ -1,51 +1,19 @@
 //! One leader among all processes.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
-use std::task::{Context, Waker};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::codec::Plain;
-use larder_core::store::{Lease, Over};
-use larder_core::{Clock, Store, ThreadPark, drive};
+use larder_core::store::Lease;
+use larder_core::{Clock, Store};
+use larder_testkit::machine::leases::{self, WOKEN, ends, is_over, take_the_lead};
 use larder_testkit::{HandClock, PATIENCE};
 
-use crate::support::{Bench, Board, Work, Worker, builder, folder, key};
-
-const LEADS: usize = 0;
-const FOLLOWS: usize = 1;
-const WOKEN: usize = 2;
-
-impl Bench {
-    fn lease(&self, name: &str) -> Lease {
-        let key = key(name);
-        self.run(<_ as Store<Plain>>::lease(&self.store, &key))
-    }
-}
-
-fn is_over(over: &mut Over) -> bool {
-    let waker = Waker::noop();
-    over.as_mut()
-        .poll(&mut Context::from_waker(waker))
-        .is_ready()
-}
-
-/// Waits until somebody's lead is over, but not for ever.
-fn ends(over: Over) -> bool {
-    let (sender, ended) = mpsc::channel();
-    thread::spawn(move || {
-        let Ok(()) = drive(over, &ThreadPark);
-        sender.send(())
-    });
-    ended.recv_timeout(PATIENCE).is_ok()
-}
+use crate::support::{Bench, InMap, Work, Worker, builder, folder, key};
 
 /// Leads, says so, and does not come back.
 pub(crate) fn lead(work: &Work) {
-    let lease = work.bench.lease("k");
-    assert!(matches!(lease, Lease::Lead(_)), "{lease:?}");
-    work.board.word(LEADS).fetch_add(1, Ordering::SeqCst);
+    let _lead = take_the_lead(work);
     // A child that the leader forks must not keep the lead.
     let parent = std::process::id();
     // SAFETY: the child only sleeps and asks for numbers until it ends.
@@ -61,32 +29,9 @@ pub(crate) fn lead(work: &Work) {
     unsafe { libc::_exit(0) };
 }
 
-pub(crate) fn follow(work: &Work) {
-    match work.bench.lease("k") {
-        Lease::Follow(mut over) => {
-            assert!(!is_over(&mut over));
-            work.board.word(FOLLOWS).fetch_add(1, Ordering::SeqCst);
-            assert!(ends(over));
-        }
-        other => panic!("somebody leads already, and the answer is {other:?}"),
-    }
-    work.board.word(WOKEN).fetch_add(1, Ordering::SeqCst);
-}
-
 #[test]
 fn a_leader_that_is_killed_wakes_all_who_follow() {
-    let (folder, path) = folder();
-    let board = Board::open(&folder.path().join("board"));
-    let mut leader = Worker::start("lead", folder.path(), 3);
-    board.await_word(LEADS, 1);
-    let mut followers = [0; 3].map(|_| Worker::start("follow", folder.path(), 0));
-    board.await_word(FOLLOWS, 3);
-    assert_eq!(board.get(WOKEN), 0);
-    leader.kill();
-    followers.iter_mut().for_each(Worker::succeeds);
-    assert_eq!(board.get(WOKEN), 3);
-    let next = Bench::at(&path).lease("k");
-    assert!(matches!(next, Lease::Lead(_)));
+    leases::a_leader_that_is_killed_wakes_all_who_follow::<InMap>();
 }
 
 #[test]

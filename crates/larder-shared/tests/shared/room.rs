@@ -4,7 +4,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use heed::EnvOpenOptions;
@@ -13,6 +12,7 @@ use larder_core::store::{Mode, Put, Removal};
 use larder_core::{Clock, Entry, ErrorKind, Fence, Store, ThreadPark, drive};
 use larder_shared::{Replaced, SharedEvent};
 use larder_testkit::HandClock;
+use larder_testkit::machine::Task;
 
 use crate::support::{Bench, Board, Numbers, Work, Worker, builder, folder, key};
 
@@ -163,7 +163,7 @@ const READING: usize = 0;
 
 /// Reads, and does not stop: what it reads cannot be written over.
 pub(crate) fn hold(work: &Work) {
-    let directory = work.bench.coherent();
+    let directory = coherent();
     // SAFETY: this process does not use the environment otherwise.
     let env = unsafe {
         EnvOpenOptions::new()
@@ -173,18 +173,15 @@ pub(crate) fn hold(work: &Work) {
             .unwrap()
     };
     let _txn = env.read_txn().unwrap();
-    work.board.word(READING).store(1, Ordering::SeqCst);
+    work.board.set(READING, 1);
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
 }
 
-impl Bench {
-    /// The directory of the environment, whose own handle is closed.
-    fn coherent(&self) -> std::path::PathBuf {
-        let place = std::env::var("LARDER_TEST_PLACE").unwrap();
-        Path::new(&place).join("cache/store-1")
-    }
+/// The directory of the environment, whose own handle is closed.
+fn coherent() -> std::path::PathBuf {
+    Task::given().folder.join("cache/store-1")
 }
 
 /// A store, and a reader in another process that holds on to what was there at first.
@@ -192,7 +189,7 @@ fn with_a_reader(name: &str) -> (tempfile::TempDir, Bench, Worker) {
     let (folder, path) = folder();
     let bench = Bench::at(&path);
     bench.put_text(name, "v");
-    let board = Board::open(&folder.path().join("board"));
+    let board = Board::of(folder.path());
     let reader = Worker::start("hold", folder.path(), 0);
     board.await_word(READING, 1);
     (folder, bench, reader)
@@ -272,7 +269,7 @@ pub(crate) fn cramped(work: &Work) {
     for number in 0..refused {
         assert_eq!(bench.get_text(format!("key {number}")), None);
     }
-    work.board.word(READING).store(7, Ordering::SeqCst);
+    work.board.set(READING, 7);
 }
 
 /// A disk of 4 MiB, which nobody but this process sees; not where this process may not have one.
@@ -356,5 +353,5 @@ fn a_disk_that_is_full_refuses_values_and_no_purge() {
 fn a_file_that_cannot_grow_refuses_values_and_no_purge() {
     let (folder, _) = folder();
     Worker::start("cramped", folder.path(), 0).succeeds();
-    assert_eq!(Board::open(&folder.path().join("board")).get(READING), 7);
+    assert_eq!(Board::of(folder.path()).get(READING), 7);
 }

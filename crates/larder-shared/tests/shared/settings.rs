@@ -12,7 +12,7 @@ use larder_shared::{Replaced, Shared, SharedBuilder, SharedEvent};
 use larder_testkit::PATIENCE;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::support::{Bench, Board, Worker, builder, folder, key};
+use crate::support::{Bench, Board, Worker, builder, folder, key, until_nobody_is_there};
 
 /// The complaint of a builder.
 #[track_caller]
@@ -111,7 +111,7 @@ fn a_directory_of_somebody_else_or_without_the_right_to_write_is_refused() {
 #[test]
 fn all_who_use_a_directory_give_the_same_size() {
     let (folder, path) = folder();
-    let board = Board::open(&folder.path().join("board"));
+    let board = Board::of(folder.path());
     let mut worker = Worker::start("churn", folder.path(), 1);
     board.await_word(0, 300);
     let words = [
@@ -133,6 +133,7 @@ fn all_who_use_a_directory_give_the_same_size() {
         larger.put_text(format!("key {number}"), &"x".repeat(900));
     }
     drop(larger);
+    until_nobody_is_there(&path);
     let smaller = Bench::of(builder(&path).size(1 << 20));
     assert_eq!(smaller.get_text("key 1"), None);
     assert_eq!(smaller.told(), [SharedEvent::Replaced(Replaced::Shrunk)]);
@@ -165,6 +166,7 @@ fn what_another_version_or_another_start_of_the_machine_left_is_set_aside() {
     for (at, why) in cases {
         let (_folder, path) = folder();
         Bench::at(&path).put_text("k", "v");
+        until_nobody_is_there(&path);
         patch(&path, at, &[5; 4]);
         let bench = Bench::at(&path);
         assert_eq!(bench.get_text("k"), None);
@@ -179,7 +181,7 @@ fn what_another_version_or_another_start_of_the_machine_left_is_set_aside() {
 #[test]
 fn another_version_or_container_is_kept_out_while_somebody_is_there() {
     let (folder, path) = folder();
-    let board = Board::open(&folder.path().join("board"));
+    let board = Board::of(folder.path());
     let mut worker = Worker::start("churn", folder.path(), 1);
     board.await_word(0, 50);
     patch(&path, NAMESPACE_AT, &[5; 8]);

@@ -1,72 +1,23 @@
-//! Four processes that read, load, write, count and purge, and keep near by what they have read;
-//! killed again and again, in an environment that is replaced meanwhile. What they read is checked
-//! against a history on a board that they share.
-//!
-//! - Nobody reads what is older than a purge, or a write, that had been acknowledged before.
-//! - Nobody reads a value of a key that is older than one that somebody has read before, whether its
-//!   writer lived to acknowledge it or not.
+//! A storm in an environment that is replaced meanwhile.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use heed::EnvOpenOptions;
-use larder_core::codec::Plain;
-use larder_core::store::{Put, Removal};
-use larder_core::{Key, Kind, Store};
-use larder_shared::{Replaced, SharedBuilder, SharedEvent};
-use larder_testkit::effort;
+use larder_shared::{Replaced, SharedEvent};
+use larder_testkit::machine::{self, Task};
+use larder_testkit::{PATIENCE, effort};
 
-use crate::support::{Bench, Board, Numbers, Work, Worker, builder, folder, key, variant};
+use crate::support::{Bench, Board, InMap, Work, Worker, builder, folder};
 
-const WORKERS: u64 = 4;
-/// Keys that anybody loads and purges, and then those that one process alone writes.
-const LOADED: usize = 8;
-const OWNED: usize = 2 * WORKERS as usize;
-/// Words of the board for each key: what the origin holds, or what was written last; up to where that
-/// was acknowledged; the latest that anybody has read.
-const STATE: usize = 0;
-const ACKNOWLEDGED: usize = 32;
-const SEEN: usize = 64;
-const STOP: usize = 96;
-const STEPS: usize = 97;
-const HITS: usize = 98;
-const NEAR: usize = 99;
-const HOLDING: usize = 100;
+const HOLDING: usize = machine::storm::FREE;
 
-fn small(directory: &Path) -> SharedBuilder {
-    builder(directory).size(2 << 20)
-}
-
-fn keys() -> Vec<Key> {
-    let loaded = (0..LOADED).map(|number| match number % 2 {
-        0 => key(format!("key {number}")),
-        _ => variant(&key("family"), &number.to_string()),
-    });
-    let owned = (0..OWNED).map(|number| key(format!("own {number}")));
-    loaded.chain(owned).collect()
-}
-
-/// A process of the storm, until it is stopped or killed.
-pub(crate) fn storm(folder: &Path, number: u64) {
-    let work = &Work {
-        bench: Bench::of(small(&folder.join("cache"))),
-        board: Board::open(&folder.join("board")),
-        number,
-    };
-    let keys = keys();
-    let mut numbers = Numbers(u64::from(std::process::id()) << 20 | (work.number + 1));
-    while work.board.get(STOP) == 0 {
-        let which = numbers.below((LOADED + OWNED) as u64) as usize;
-        match numbers.below(40) {
-            0 | 1 if which < LOADED => change(work, &keys[which], which, numbers.below(24)),
-            2 => fill(work, &mut numbers),
-            3..6 => write(work, &keys, &mut numbers),
-            _ => read(work, &keys[which], which),
-        }
-        work.board.word(STEPS).fetch_add(1, Ordering::SeqCst);
-    }
-    look_at_events(work);
+pub(crate) fn storm(task: &Task) {
+    let small = builder(&task.folder.join("cache")).size(2 << 20);
+    let work = task.work_on(Bench::of(small));
+    machine::storm::storm(&work);
+    look_at_events(&work);
 }
 
 /// Nothing that anybody did has damaged the files.
@@ -77,81 +28,32 @@ fn look_at_events(work: &Work) {
     assert!(!told.iter().any(damage), "{told:?}");
 }
 
-/// How often the environment was replaced.
-fn epoch(folder: &Path) -> u64 {
+/// Which environment there is: each that takes the place of another has a higher number. For a moment there
+/// is none.
+fn epoch(folder: &Path) -> Option<u64> {
     let stores = std::fs::read_dir(folder.join("cache")).unwrap();
     let epoch = |name: &str| name.strip_prefix("store-")?.parse().ok();
     let epochs = stores.filter_map(|entry| epoch(entry.unwrap().file_name().to_str()?));
-    epochs.max().expect("the others have begun")
+    epochs.max()
 }
 
-/// Changes the origin, purges, and only then says so.
-fn change(work: &Work, key: &Key, which: usize, way: u64) {
-    let state = work.board.word(STATE + which);
-    let now = state.fetch_add(1, Ordering::SeqCst) + 1;
-    match way {
-        0 => drop(work.bench.purge(Removal::All)),
-        1 => drop(work.bench.purge(Removal::Prefix(Kind::User, key.base()))),
-        2..6 => work.bench.bump(&format!("tag {which}")),
-        _ => drop(work.bench.remove(key)),
-    }
-    acknowledge(work, which, now);
-}
-
-fn acknowledge(work: &Work, which: usize, now: u64) {
-    let word = work.board.word(ACKNOWLEDGED + which);
-    word.fetch_max(now, Ordering::SeqCst);
-}
-
-/// Writes the next value of a key of this process' own.
-fn write(work: &Work, keys: &[Key], numbers: &mut Numbers) {
-    let which = LOADED + 2 * work.number as usize + numbers.below(2) as usize;
-    let state = work.board.word(STATE + which);
-    let now = state.fetch_add(1, Ordering::SeqCst) + 1;
-    if work.bench.put(&keys[which], Plain::Int(now.cast_signed())) == Put::Stored {
-        acknowledge(work, which, now);
-    }
-}
-
-fn fill(work: &Work, numbers: &mut Numbers) {
-    let name = key(format!("filler {}", numbers.below(2000)));
-    let value = "x".repeat(numbers.below(6000) as usize);
-    work.bench.put(&name, Plain::text(value));
-}
-
-fn read(work: &Work, key: &Key, which: usize) {
-    let owned = which >= LOADED;
-    let mut least = work.board.get(ACKNOWLEDGED + which);
-    if owned {
-        least = least.max(work.board.get(SEEN + which));
-    }
-    let near = <_ as Store<Plain>>::at_hand(&work.bench.store, key).is_some();
-    let (found, fence) = work.bench.read(key);
-    match found {
-        Some(Plain::Int(found)) => {
-            let found = found.cast_unsigned();
-            assert!(found >= least, "{key} is {found}, and was {least} before");
-            work.board
-                .word(SEEN + which)
-                .fetch_max(found, Ordering::SeqCst);
-            let word = if near { NEAR } else { HITS };
-            work.board.word(word).fetch_add(1, Ordering::SeqCst);
+/// Waits for what is bound to come.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
         }
-        Some(other) => panic!("{other:?} was never stored"),
-        None if owned => {}
-        None => {
-            let loaded = work.board.get(STATE + which);
-            let tag = format!("tag {which}");
-            work.bench
-                .load(key, Plain::Int(loaded.cast_signed()), &[&tag], fence);
-        }
+        assert!(began.elapsed() < PATIENCE, "{what} never");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
 /// Holds on to what is in the environment of this moment: it fills up, and a purge replaces it.
 pub(crate) fn grip(folder: &Path) {
-    let board = Board::open(&folder.join("board"));
-    let path = folder.join(format!("cache/store-{}", epoch(folder)));
+    let board = Board::of(folder);
+    let Some(epoch) = epoch(folder) else { return };
+    let path = folder.join(format!("cache/store-{epoch}"));
     // SAFETY: this process does not use the environment otherwise, and only reads.
     let env = unsafe {
         EnvOpenOptions::new()
@@ -162,41 +64,46 @@ pub(crate) fn grip(folder: &Path) {
     // It may be replaced in this very moment; then there is nothing to hold on to.
     let Ok(env) = env else { return };
     let Ok(_txn) = env.read_txn() else { return };
-    board.word(HOLDING).fetch_add(1, Ordering::SeqCst);
+    board.add(HOLDING, 1);
     loop {
-        std::thread::sleep(Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// A process that holds on to the environment; which one there was before it came.
+fn holder(folder: &Path) -> (Worker, u64) {
+    let board = Board::of(folder);
+    let before = until("an environment", || epoch(folder));
+    let held = board.get(HOLDING);
+    let mut worker = Worker::start("grip", folder, 0);
+    until("a grip", || {
+        if board.get(HOLDING) > held {
+            return Some(());
+        }
+        if !worker.is_running() {
+            worker = Worker::start("grip", folder, 0);
+        }
+        None
+    });
+    (worker, before)
 }
 
 #[test]
 fn nobody_reads_what_is_older_than_what_was_acknowledged_or_read() {
     let (folder, _) = folder();
-    let board = Board::open(&folder.path().join("board"));
-    let mut numbers = Numbers(20_260_101);
-    let start = |number| Worker::start("storm", folder.path(), number);
-    let mut workers: Vec<Worker> = (0..WORKERS).map(start).collect();
-    let mut holder = None;
-    for round in 0..24 * effort() {
-        board.await_word(STEPS, board.get(STEPS) + 100 + numbers.below(500));
-        assert!(workers.iter_mut().all(Worker::is_running), "one failed");
-        let victim = numbers.below(WORKERS) as usize;
-        workers[victim].kill();
-        workers[victim] = start(victim as u64);
-        match round % 6 {
-            1 => holder = Some(Worker::start("grip", folder.path(), 0)),
-            4 => drop(holder.take()),
-            _ => {}
+    let folder = folder.path();
+    let mut held = None;
+    let found = machine::storm::rage::<InMap>(folder, 24 * effort(), |round| match round % 6 {
+        1 => held = Some(holder(folder)),
+        4 => {
+            let (holder, before) = held.take().expect("it came three rounds ago");
+            until("another environment", || {
+                epoch(folder).filter(|epoch| *epoch > before)
+            });
+            drop(holder);
         }
-    }
-    drop(holder);
-    board.word(STOP).store(1, Ordering::SeqCst);
-    workers.iter_mut().for_each(Worker::succeeds);
-    let [hits, near, holding] = [HITS, NEAR, HOLDING].map(|word| board.get(word));
-    let epoch = epoch(folder.path());
-    // It would prove nothing if nothing was ever found, near by or far, nor replaced.
-    assert!(
-        hits > 500 && near > 500 && holding > 0 && epoch > 1,
-        "{hits} {near} {holding} {epoch}"
-    );
-    println!("hits far {hits}, near {near}; replaced {} times", epoch - 1);
+        _ => {}
+    });
+    // It would prove nothing if nothing was ever found, near by or far.
+    assert!(found.far > 500 && found.near > 500, "{found:?}");
 }

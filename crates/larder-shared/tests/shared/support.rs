@@ -1,305 +1,117 @@
-//! What the tests have in common: short words for what is done to a store, and worker processes.
+//! How the tests open a store, and what their worker processes do.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use larder_core::codec::{Plain, Safe};
-use larder_core::store::{Mode, Put, Removal};
-use larder_core::{
-    Clock, Entry, Fence, Key, Kind, Meta, Policy, Result, Store, SystemClock, Tag, ThreadPark,
-    drive,
-};
+use larder_core::Clock;
+use larder_core::codec::Safe;
 use larder_shared::{Shared, SharedBuilder, SharedEvent};
 use larder_testkit::PATIENCE;
+use larder_testkit::machine::{Opening, Task, WORDS, Words};
 use memmap2::{MmapOptions, MmapRaw};
-use tempfile::TempDir;
 
-/// What happened to a store.
-pub(crate) type Events = Arc<Mutex<Vec<SharedEvent>>>;
+pub(crate) use larder_testkit::machine::{Numbers, Worker, folder, key};
 
-/// A store, in short words.
-#[derive(Clone, Debug)]
-pub(crate) struct Bench {
-    pub(crate) store: Shared<Safe>,
-    pub(crate) events: Events,
-    pub(crate) clock: Arc<dyn Clock>,
+/// A store in a memory map.
+pub(crate) struct InMap;
+
+pub(crate) type Bench = larder_testkit::machine::Bench<InMap>;
+pub(crate) type Board = larder_testkit::machine::Board<MappedWords>;
+pub(crate) type Work = larder_testkit::machine::Work<InMap>;
+
+impl Opening for InMap {
+    type Store = Shared<Safe>;
+    type Builder = SharedBuilder;
+    type Event = SharedEvent;
+    type Words = MappedWords;
+
+    fn builder(directory: &Path) -> SharedBuilder {
+        Shared::builder(directory).size(64 << 20).namespace("test_")
+    }
+
+    fn build(
+        builder: SharedBuilder,
+        clock: Arc<dyn Clock>,
+        observer: impl Fn(&SharedEvent) + Send + Sync + 'static,
+    ) -> Shared<Safe> {
+        builder.clock(clock).observer(observer).build(Safe).unwrap()
+    }
 }
 
 pub(crate) fn builder(directory: &Path) -> SharedBuilder {
-    Shared::builder(directory).size(64 << 20).namespace("test_")
+    InMap::builder(directory)
 }
 
-pub(crate) fn folder() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cache");
-    (folder, path)
-}
+/// Words that are changed without a call to the kernel, as the store changes its own.
+pub(crate) struct MappedWords(MmapRaw);
 
-pub(crate) fn key(base: impl AsRef<[u8]>) -> Key {
-    Key::new(Kind::User, base)
-}
-
-pub(crate) fn variant(base: &Key, name: &str) -> Key {
-    let mut writer = larder_core::KeyWriter::new();
-    writer.text(name);
-    base.with_variant(&writer)
-}
-
-impl Bench {
-    pub(crate) fn at(directory: &Path) -> Self {
-        Self::of(builder(directory))
-    }
-
-    pub(crate) fn of(builder: SharedBuilder) -> Self {
-        Self::with(builder, SystemClock::shared())
-    }
-
-    pub(crate) fn with(builder: SharedBuilder, clock: Arc<dyn Clock>) -> Self {
-        let events = Events::default();
-        let told = Arc::clone(&events);
-        let builder = builder
-            .clock(Arc::clone(&clock))
-            .observer(move |event| told.lock().unwrap().push(event.clone()));
-        Self {
-            store: builder.build(Safe).unwrap(),
-            events,
-            clock,
-        }
-    }
-
-    pub(crate) fn run<T>(&self, work: impl Future<Output = Result<T>>) -> T {
-        let told = || self.told();
-        self.try_run(work)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", told()))
-    }
-
-    pub(crate) fn try_run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let Ok(done) = drive(work, &ThreadPark);
-        done
-    }
-
-    pub(crate) fn meta(&self, seconds: u64, tags: &[&str]) -> Meta {
-        let policy = Policy::new(Duration::from_secs(seconds));
-        let policy = tags.iter().fold(policy, |policy, tag| policy.tag(tag));
-        policy.stamp(self.clock.now(), Duration::ZERO).unwrap()
-    }
-
-    pub(crate) fn read(&self, key: &Key) -> (Option<Plain>, Fence) {
-        let reading = self.run(<_ as Store<Plain>>::get(&self.store, key, &[]));
-        (
-            reading.entry.map(|entry| entry.value.clone()),
-            reading.fence,
-        )
-    }
-
-    pub(crate) fn get(&self, key: &Key) -> Option<Plain> {
-        self.read(key).0
-    }
-
-    pub(crate) fn load(&self, key: &Key, value: Plain, tags: &[&str], fence: Fence) -> Put {
-        let entry = Entry::new(self.meta(3600, tags), value, fence);
-        self.run(self.store.put(key, Arc::new(entry), Mode::Replace))
-    }
-
-    pub(crate) fn put(&self, key: &Key, value: Plain) -> Put {
-        self.load(key, value, &[], Fence::direct(0))
-    }
-
-    pub(crate) fn put_text(&self, name: impl AsRef<[u8]>, value: &str) -> Put {
-        self.put(&key(name), Plain::text(value))
-    }
-
-    pub(crate) fn get_text(&self, name: impl AsRef<[u8]>) -> Option<String> {
-        match self.get(&key(name))? {
-            Plain::Text(text) => Some(text.to_string()),
-            other => panic!("{other:?} is no text"),
-        }
-    }
-
-    pub(crate) fn purge(&self, what: Removal<'_>) -> Vec<Key> {
-        self.run(<_ as Store<Plain>>::remove(&self.store, what))
-    }
-
-    pub(crate) fn remove(&self, key: &Key) -> bool {
-        !self
-            .purge(Removal::Keys(std::slice::from_ref(key)))
-            .is_empty()
-    }
-
-    pub(crate) fn bump(&self, tag: &str) {
-        self.run(<_ as Store<Plain>>::bump(&self.store, &[Tag::new(tag)]));
-    }
-
-    pub(crate) fn count(&self, key: &Key, delta: i64) -> i64 {
-        let meta = self.meta(3600, &[]);
-        self.run(<_ as Store<Plain>>::count(&self.store, key, delta, meta))
-    }
-
-    pub(crate) fn entries(&self) -> u64 {
-        <_ as Store<Plain>>::size(&self.store).entries
-    }
-
-    pub(crate) fn told(&self) -> Vec<SharedEvent> {
-        self.events.lock().unwrap().clone()
-    }
-}
-
-/// Numbers that the processes of a test share, in a file of their own.
-pub(crate) struct Board(MmapRaw);
-
-impl Board {
-    pub(crate) const WORDS: usize = 256;
-
-    pub(crate) fn open(path: &Path) -> Self {
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false);
-        let file = file.open(path).unwrap();
-        file.set_len(8 * Self::WORDS as u64).unwrap();
-        Self(MmapOptions::new().map_raw(&file).unwrap())
-    }
-
-    pub(crate) fn word(&self, number: usize) -> &AtomicU64 {
-        assert!(number < Self::WORDS);
+impl MappedWords {
+    fn word(&self, number: usize) -> &AtomicU64 {
+        assert!(number < WORDS);
         // SAFETY: the word lies within the map, is aligned, and is only ever used as an atomic.
         unsafe { AtomicU64::from_ptr(self.0.as_mut_ptr().cast::<u64>().add(number)) }
     }
+}
 
-    pub(crate) fn get(&self, number: usize) -> u64 {
+impl Words for MappedWords {
+    fn open(path: &Path) -> Self {
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let file = file.open(path).unwrap();
+        file.set_len(8 * WORDS as u64).unwrap();
+        Self(MmapOptions::new().map_raw(&file).unwrap())
+    }
+
+    fn get(&self, number: usize) -> u64 {
         self.word(number).load(Ordering::SeqCst)
     }
 
-    /// Waits until a number is at least so high.
-    #[track_caller]
-    pub(crate) fn await_word(&self, number: usize, least: u64) {
-        let start = Instant::now();
-        while self.get(number) < least {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "word {number} stays below {least}"
-            );
-            std::thread::sleep(Duration::from_micros(100));
-        }
-    }
-}
-
-/// A small generator of numbers that look random and are the same in every run.
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
-
-const ROLE: &str = "LARDER_TEST_ROLE";
-const PLACE: &str = "LARDER_TEST_PLACE";
-const NUMBER: &str = "LARDER_TEST_NUMBER";
-
-/// A process that does one of the roles of [`worker`]. It is killed when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Worker(Child);
-
-impl Worker {
-    /// Starts a worker on the directory of a test.
-    pub(crate) fn start(role: &str, folder: &Path, number: u64) -> Self {
-        Self::spawn(
-            Command::new(std::env::current_exe().unwrap()),
-            role,
-            folder,
-            number,
-        )
-    }
-
-    pub(crate) fn spawn(mut command: Command, role: &str, folder: &Path, number: u64) -> Self {
-        let child = command
-            .args(["--ignored", "--exact", "support::worker", "--nocapture"])
-            .env(ROLE, role)
-            .env(PLACE, folder)
-            .env(NUMBER, number.to_string())
-            .stdout(Stdio::null())
-            .spawn();
-        Self(child.unwrap())
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-
-    pub(crate) fn wait(&mut self) -> ExitStatus {
-        let start = Instant::now();
+    fn change(&self, number: usize, how: impl Fn(u64) -> u64) -> u64 {
+        let (word, order) = (self.word(number), Ordering::SeqCst);
+        let mut before = word.load(order);
         loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status;
+            let now = how(before);
+            match word.compare_exchange_weak(before, now, order, order) {
+                Ok(_) => return now,
+                Err(other) => before = other,
             }
-            assert!(start.elapsed() < PATIENCE, "a worker hangs");
-            std::thread::sleep(Duration::from_millis(2));
         }
     }
-
-    #[track_caller]
-    pub(crate) fn succeeds(&mut self) {
-        let status = self.wait();
-        assert!(status.success(), "a worker failed: {status}");
-    }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// Waits for the processes that other tests have just forked: until they run a program of their own, they
+/// hold what this one held.
+pub(crate) fn until_nobody_is_there(path: &Path) {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let locks = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path.join("locks"));
+    let locks = locks.unwrap();
+    let began = Instant::now();
+    while fcntl_lock(&locks, FlockOperation::NonBlockingLockExclusive).is_err() {
+        assert!(began.elapsed() < PATIENCE, "somebody stays");
+        std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// What a worker process works on.
-pub(crate) struct Work {
-    pub(crate) bench: Bench,
-    pub(crate) board: Board,
-    pub(crate) number: u64,
 }
 
 #[test]
 #[ignore = "the other tests start it as a process of its own"]
 fn worker() {
-    let variable = |name| std::env::var(name).expect("the other tests start this");
-    let folder = PathBuf::from(variable(PLACE));
-    let role = variable(ROLE);
-    let work = || Work {
-        bench: Bench::at(&folder.join("cache")),
-        board: Board::open(&folder.join("board")),
-        number: variable(NUMBER).parse().unwrap(),
-    };
-    match role.as_str() {
-        "mix" => super::processes::mix(&work()),
-        "count" => super::processes::count(&work()),
-        "churn" => super::kills::churn(&work()),
-        "ask" => super::loads::ask(&work()),
-        "lead" => super::leases::lead(&work()),
-        "crowd" => super::leases::crowd(&work()),
-        "follow" => super::leases::follow(&work()),
-        "hold" => super::room::hold(&work()),
-        "disk" => super::room::on_a_full_disk(&folder),
-        "midst" => super::kills::midst(&folder),
-        "cramped" => super::room::cramped(&work()),
-        "begin" => super::kills::begin(&work()),
-        "storm" => super::storm::storm(&folder, variable(NUMBER).parse().unwrap()),
-        "grip" => super::storm::grip(&folder),
-        "serve" => super::pair::serve(&folder),
-        "stranger" => super::settings::stranger(&folder),
-        other => panic!("{other} is no role"),
+    let task = Task::given();
+    let folder = &task.folder;
+    match task.role.as_str() {
+        "lead" => super::leases::lead(&task.work()),
+        "crowd" => super::leases::crowd(&task.work()),
+        "hold" => super::room::hold(&task.work()),
+        "disk" => super::room::on_a_full_disk(folder),
+        "midst" => super::kills::midst(folder),
+        "cramped" => super::room::cramped(&task.work()),
+        "begin" => super::kills::begin(&task.work()),
+        "storm" => super::storm::storm(&task),
+        "grip" => super::storm::grip(folder),
+        "stranger" => super::settings::stranger(folder),
+        _ => task.carry_out::<InMap>(),
     }
 }

@@ -73,7 +73,7 @@ fn processes_for_which_the_wall_differs_agree_about_the_times_of_an_entry() {
         let key = Key::new(Kind::User, "k");
         let entry = begin(&store, &key, &["t"]);
         put(&store, &key, &entry);
-        assert_eq!(read(&store, &key).unwrap().meta, entry.meta);
+        assert_eq!(read(&store, &key).unwrap().meta(), entry.meta());
         let map = Arc::clone(&store.0.opened().unwrap().map);
         drop(store);
         let word = map.word(Word::Started);
@@ -86,18 +86,15 @@ fn processes_for_which_the_wall_differs_agree_about_the_times_of_an_entry() {
         word.store(theirs, Ordering::SeqCst);
         let store = Shared::builder(folder.path().join("cache")).build(Safe);
         let store = store.unwrap();
-        let moved = read(&store, &key).unwrap().meta.fresh_until.as_millis();
-        let here = entry.meta.fresh_until.as_millis();
+        let moved = read(&store, &key).unwrap().fresh_until().as_millis();
+        let here = entry.fresh_until().as_millis();
         let expected = if later { here - HOUR } else { here + HOUR };
         assert!(moved.abs_diff(expected) < SLACK, "{moved} {expected}");
         // What this process stores comes back to it as it was.
         put(&store, &key, &begin(&store, &key, &["t"]));
         let found = read(&store, &key).unwrap();
-        assert!(found.meta.fresh_until.as_millis().abs_diff(here) < SLACK);
-        assert_eq!(
-            found.meta.fresh_until.since(found.meta.stored_at).as_secs(),
-            60
-        );
+        assert!(found.fresh_until().as_millis().abs_diff(here) < SLACK);
+        assert_eq!(found.fresh_until().since(found.stored_at()).as_secs(), 60);
     }
 }
 
@@ -124,7 +121,7 @@ fn purges_that_are_forgotten_count_as_purged() {
     note(&store, 1..=70_000, Purged::Key);
     let state = store.0.write(Need::Room, |writing| writing.state());
     let state = state.unwrap().unwrap();
-    assert!(state.removed < 65_536 && state.removed_floor > late.fence.sequence);
+    assert!(state.removed < 65_536 && state.removed_floor > late.sequence());
     assert_eq!(put(&store, &loading, &late), Put::Fenced);
     assert!(read(&store, &stored).is_some(), "no tag was bumped");
     let spot = store.0.layout.spot(&loading).base;

@@ -1,4 +1,4 @@
-//! How long reads and writes take, at 1 KiB, beside the memory store: `cargo run --release -p larder-shared --example timing`.
+//! How long reads and writes take, at 1 KiB, beside the memory store: `cargo run --release -p larder-shared --example shared_timing`.
 
 #[cfg(target_os = "linux")]
 mod timing {
