@@ -10,6 +10,7 @@ use larder_core::{AnyStore, Clock, Error, ErrorKind, Result, Value};
 
 use crate::event::{Observer, StoreEvent};
 use crate::place::Place;
+use crate::tiers::Tiers;
 use crate::url::StoreUrl;
 
 /// Begins to open the store that a URL names.
@@ -101,7 +102,16 @@ impl StoreBuilder {
     ///
     /// [`ErrorKind::Config`], naming the setting, its value and the cure.
     pub fn build<V: Value, C: Codec<V>>(self, codec: C) -> Result<AnyStore<V>> {
+        let tiers = self.tiers();
+        tiers.in_front_of(self.far(codec)?)
+    }
+
+    fn far<V: Value, C: Codec<V>>(self, codec: C) -> Result<AnyStore<V>> {
         match &self.url.place {
+            #[cfg(feature = "redis")]
+            Place::Redis {
+                is_cluster: true, ..
+            } => Ok(AnyStore::new(self.redis()?.build_cluster(codec)?)),
             #[cfg(feature = "redis")]
             Place::Redis { .. } => Ok(AnyStore::new(self.redis()?.build(codec)?)),
             #[cfg(feature = "memcached")]
@@ -117,12 +127,31 @@ impl StoreBuilder {
     /// [`ErrorKind::Config`], naming the setting, its value and the cure.
     #[cfg(feature = "tokio")]
     pub fn build_tokio<V: Value, C: Codec<V>>(self, codec: C) -> Result<AnyStore<V>> {
+        let tiers = self.tiers();
+        tiers.in_front_of(self.far_tokio(codec)?)
+    }
+
+    #[cfg(feature = "tokio")]
+    fn far_tokio<V: Value, C: Codec<V>>(self, codec: C) -> Result<AnyStore<V>> {
         match &self.url.place {
+            #[cfg(feature = "redis")]
+            Place::Redis {
+                is_cluster: true, ..
+            } => Ok(AnyStore::new(self.redis()?.build_cluster_tokio(codec)?)),
             #[cfg(feature = "redis")]
             Place::Redis { .. } => Ok(AnyStore::new(self.redis()?.build_tokio(codec)?)),
             #[cfg(feature = "memcached")]
             Place::Memcached { .. } => Ok(AnyStore::new(self.memcached()?.build_tokio(codec)?)),
             _ => self.local(codec),
+        }
+    }
+
+    /// What is to stand in front of the store.
+    fn tiers(&self) -> Tiers {
+        Tiers {
+            near: self.url.near.clone(),
+            clock: self.clock.clone(),
+            observer: self.observer.clone(),
         }
     }
 
@@ -192,7 +221,7 @@ impl StoreBuilder {
 
     #[cfg(feature = "redis")]
     fn redis(&self) -> Result<larder_redis::RedisBuilder> {
-        let Place::Redis { url, deadline } = &self.url.place else {
+        let Place::Redis { url, deadline, .. } = &self.url.place else {
             return Err(absent(self.url.store()));
         };
         let mut builder = larder_redis::Redis::builder(url).packing(self.packed()?);

@@ -19,6 +19,12 @@ pub enum StoreEvent<'a> {
     Replaced(String),
     /// A value was not stored, for lack of room.
     Refused(String),
+    /// The far one of two tiers fails, with this error: the process goes on alone.
+    Alone(String),
+    /// The far one of two tiers answers again.
+    Back,
+    /// So many purges that an outage had kept from the far one of two tiers have been carried out.
+    PurgesPaid(usize),
     /// So many processes had died while they were reading, and are forgotten now.
     ReadersCleared(usize),
 }
@@ -31,6 +37,9 @@ impl fmt::Display for StoreEvent<'_> {
             Self::Rebuilt(how) => f.write_str(how),
             Self::Replaced(why) => write!(f, "everything that was stored is gone: {why}"),
             Self::Refused(why) => write!(f, "a value was not stored: {why}"),
+            Self::Alone(error) => write!(f, "the far store is away: {error}"),
+            Self::Back => f.write_str("the far store answers again"),
+            Self::PurgesPaid(purges) => write!(f, "{purges} purges of an outage were carried out"),
             Self::ReadersCleared(readers) => write!(f, "{readers} dead readers were cleared"),
         }
     }

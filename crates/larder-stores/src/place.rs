@@ -8,7 +8,7 @@ use larder_core::Result;
 use crate::url::Parts;
 
 /// The schemes that are known.
-pub(crate) const SCHEMES: [&str; 10] = [
+pub(crate) const SCHEMES: [&str; 14] = [
     "memory",
     "shared",
     "file",
@@ -16,15 +16,41 @@ pub(crate) const SCHEMES: [&str; 10] = [
     "memcacheds",
     "redis",
     "rediss",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
     "unix",
     "redis+unix",
     "null",
 ];
 
+/// What the URL of a Redis says of its servers; `larder-redis` reads it.
+const REDIS: [&str; 18] = [
+    "db",
+    "username",
+    "user",
+    "password",
+    "pass",
+    "sentinel_user",
+    "sentinel_username",
+    "sentinel_password",
+    "tls",
+    "ssl",
+    "ca",
+    "ssl_ca_certs",
+    "cert",
+    "ssl_certfile",
+    "key",
+    "ssl_keyfile",
+    "verify",
+    "ssl_cert_reqs",
+];
+
 /// The forms that a URL may have, for errors.
 pub(crate) const FORMS: &str = "use one like memory://?size=256MB, \
     shared:///directory?size=256MB, file:///directory, redis://host:6379/0, \
-    memcached://host:11211,other:11211 or null://";
+    memcached://host:11211,other:11211, null://, or memory:// + another one";
 
 /// A store and its own settings; what is `None` has the store's default.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +74,7 @@ pub(crate) enum Place {
     Redis {
         url: String,
         deadline: Option<Duration>,
+        is_cluster: bool,
     },
     Memcached {
         url: String,
@@ -60,6 +87,7 @@ impl Place {
         match parts.scheme() {
             "memory" => {
                 parts.without_place()?;
+                crate::tiers::refuse_alone(parts)?;
                 parts.check_options(&["size", "entries"])?;
                 Ok(Self::Memory {
                     size: parts.room("size")?,
@@ -99,11 +127,11 @@ impl Place {
             }
             _ => {
                 let ours = ["deadline", "compress"];
-                let its = ["db", "username", "user", "password", "pass"];
-                parts.check_options(&[&ours[..], &its].concat())?;
+                parts.check_options(&[&ours[..], &REDIS].concat())?;
                 Ok(Self::Redis {
                     url: parts.without(&ours),
                     deadline: parts.duration("deadline")?,
+                    is_cluster: parts.scheme().ends_with("+cluster"),
                 })
             }
         }

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::place::{FORMS, Place, SCHEMES};
 use crate::said::{meant, shown, wrong};
+use crate::tiers::{self, NearPlace};
 use crate::units::{parse_duration, parse_size};
 
 /// A URL that names a store, read and checked. Printing it shows neither credentials nor options.
@@ -21,11 +22,17 @@ use crate::units::{parse_duration, parse_size};
 /// assert_eq!(url.to_string(), "redis://cache.example:6380/2");
 /// assert_eq!(url.store(), "redis");
 /// assert!("redis://cache.example?deadlin=200ms".parse::<StoreUrl>().is_err());
+///
+/// let tiers: StoreUrl = "memory://?size=64MB&ttl=5s + redis://cache.example".parse()?;
+/// assert_eq!(tiers.to_string(), "memory:// + redis://cache.example");
+/// assert_eq!(tiers.store(), "redis");
 /// # Ok::<(), larder_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl {
     shown: String,
+    /// What stands in front of the store.
+    pub(crate) near: Option<NearPlace>,
     pub(crate) place: Place,
     /// The size from which on values are compressed.
     pub(crate) compress: Option<usize>,
@@ -39,17 +46,32 @@ impl StoreUrl {
     /// [`ErrorKind::Config`](larder_core::ErrorKind::Config), naming what is wrong with it and the
     /// cure. A password is in no message.
     pub fn parse(text: &str) -> Result<Self> {
+        let Some((near, far)) = tiers::split(text)? else {
+            return Self::single(text);
+        };
+        let near_place = NearPlace::read(&Parts::of(near)?)?;
+        let url = Self::single(far)?;
+        tiers::check_far(far, &url.place)?;
+        Ok(Self {
+            shown: format!("{} + {}", shown(near), url.shown),
+            near: Some(near_place),
+            ..url
+        })
+    }
+
+    fn single(text: &str) -> Result<Self> {
         let parts = Parts::of(text)?;
         let place = Place::read(&parts)?;
         Ok(Self {
             shown: shown(text),
+            near: None,
             place,
             compress: parts.room("compress")?,
         })
     }
 
     /// The name of the store: `memory`, `shared`, `file`, `redis`, `memcached` or
-    /// `null`.
+    /// `null`; of two tiers, that of the far one.
     pub fn store(&self) -> &'static str {
         self.place.store()
     }
@@ -78,7 +100,15 @@ impl fmt::Debug for StoreUrl {
 /// The scheme and the options of a URL that may name several hosts.
 fn several_hosts(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
-    let several = matches!(scheme, "memcached" | "memcacheds");
+    let several = matches!(
+        scheme,
+        "memcached"
+            | "memcacheds"
+            | "redis+sentinel"
+            | "rediss+sentinel"
+            | "redis+cluster"
+            | "rediss+cluster"
+    );
     several.then(|| (scheme, rest.split_once('?').map_or("", |(_, query)| query)))
 }
 
@@ -257,13 +287,14 @@ impl<'a> Parts<'a> {
 
     /// The URL as it was, but without these options.
     pub(crate) fn without(&self, taken: &[&str]) -> String {
-        let mut url = self.url.clone();
         let left = self.options.iter();
         let left = left.filter(|(name, _)| !taken.contains(&name.as_str()));
-        url.query_pairs_mut().clear().extend_pairs(left);
-        if url.query() == Some("") {
-            url.set_query(None);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(left).finish();
+        let place = self.text.split('?').next().unwrap_or_default();
+        match query.as_str() {
+            "" => place.to_owned(),
+            query => format!("{place}?{query}"),
         }
-        url.into()
     }
 }

@@ -7,6 +7,7 @@ use larder_core::{
     AnyStore, Cache, ErrorKind, Key, Kind, Policy, Result, Store, ThreadPark, drive,
 };
 use larder_stores::{StoreUrl, open};
+use larder_testkit::HandClock;
 
 fn built(url: &str) -> Result<AnyStore<Plain>> {
     open(url)?.build(Safe)
@@ -27,6 +28,7 @@ fn each_scheme_opens_its_store() {
     let shared = format!("shared://{}?size=4MB", directory.display()).replace(' ', "%20");
     let files = folder.path().join("files");
     let file = format!("file://{}?size=4MB&threshold=10&mode=640", files.display());
+    let tiers = format!("memory:// + {file}");
     for (url, name, waits) in [
         ("memory://", "memory", false),
         ("memory:///?size=1MB&entries=10", "memory", false),
@@ -39,8 +41,29 @@ fn each_scheme_opens_its_store() {
         ),
         ("memcached:///run/memcached.sock", "memcached", true),
         ("redis://localhost:1/2?deadline=20ms", "redis", true),
+        (
+            "rediss://localhost:1?deadline=20ms&verify=no",
+            "redis",
+            true,
+        ),
+        (
+            "redis+sentinel://:p%40ss@localhost:1,[::1]:2/my%20master/3?deadline=20ms&sentinel_password=a%26b",
+            "redis",
+            true,
+        ),
         ("unix:///run/redis.sock?db=1", "redis", true),
         ("null://", "null", false),
+        (
+            "memory://?size=1MB&entries=10&ttl=2s + redis://localhost:1/2",
+            "redis",
+            true,
+        ),
+        (
+            "memory://  +  memcached://localhost:1,[::1]:2?deadline=20ms",
+            "memcached",
+            true,
+        ),
+        (tiers.as_str(), "file", false),
     ] {
         let store = built(url).unwrap();
         assert_eq!(store.name(), name, "{url}");
@@ -88,9 +111,19 @@ const WRONG: &[(&str, &str, &str)] = &[
         "did you mean shared?",
     ),
     (
-        "rediss://:hunter2@host",
-        "asks for TLS, which this version cannot speak",
+        "rediss://:hunter2@host?verify=perhaps",
+        "verify=perhaps, which is neither yes nor no",
         "use redis://",
+    ),
+    (
+        "rediss://:hunter2@host?ca=/no/such/file",
+        "TLS file /no/such/file cannot be used",
+        "name a readable file",
+    ),
+    (
+        "redis://host?verify=no",
+        "has the option verify without TLS",
+        "use rediss://",
     ),
     (
         "memory://?sice=1MB",
@@ -209,6 +242,64 @@ const WRONG: &[(&str, &str, &str)] = &[
         "use redis://",
     ),
     ("redis://host:70000", "is no URL", "use one like"),
+    (
+        "memory://?ttl=5s",
+        "has the option ttl, which is for the near one of two tiers",
+        "memory://?ttl=5s + the store behind it",
+    ),
+    (
+        "memory://+redis://:hunter2@host",
+        "has a + between two stores without a space",
+        "write memory:// + redis://host",
+    ),
+    (
+        "memory:// + redis://:hunter2@host + redis://b",
+        "names 3 stores, and there are two tiers",
+        "use memory:// + one other store",
+    ),
+    (
+        "redis://:hunter2@host + memory://",
+        "\"redis://host\" stands in front of another store",
+        "use memory:// + the other store",
+    ),
+    (
+        "memory:// + memory://",
+        "nothing is far about it",
+        "use memory:// alone",
+    ),
+    ("memory:// + null://", "nothing is far about it", "alone"),
+    (
+        "memory:// + shared:///var/cache",
+        "has a near tier of its own",
+        "use shared:// alone, with its option near",
+    ),
+    (
+        "memory://?ttl=0s + redis://:hunter2@host",
+        "has a ttl of 0",
+        "1ms or more",
+    ),
+    (
+        "memory://?ttl=5 + redis://:hunter2@host",
+        "ttl=\"5\" is no span of time",
+        "90ms",
+    ),
+    (
+        "memory://?size=0 + redis://:hunter2@host",
+        "max_bytes is 0",
+        "use at least 1",
+    ),
+    (
+        "memory://?sice=1MB + redis://:hunter2@host",
+        "has the option sice",
+        "did you mean size?",
+    ),
+    (
+        "memory:// + redis://:hunter2@host?deadlin=1s",
+        "has the option deadlin",
+        "did you mean deadline?",
+    ),
+    ("memory:// + ", "is no URL", "use one like"),
+    (" + redis://:hunter2@host", "is no URL", "use one like"),
     ("redis://", "names no host", "use redis://"),
 ];
 
@@ -252,9 +343,49 @@ fn the_options_reach_the_store() {
 }
 
 #[test]
+fn a_near_tier_keeps_what_it_has_read_for_its_lifetime() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = HandClock::new();
+    let url = format!(
+        "memory://?ttl=2s + file://{}/files",
+        folder.path().display()
+    );
+    let opened = || -> AnyStore<Plain> {
+        let builder = open(&url).unwrap().clock(clock.clone());
+        builder.build(Safe).unwrap()
+    };
+    let one = Cache::builder(opened()).clock(clock.clone()).build();
+    let other = Cache::builder(opened()).clock(clock.clone()).build();
+    let (key, policy) = (
+        Key::new(Kind::User, "k"),
+        Policy::new(Duration::from_secs(60)),
+    );
+    let put = |cache: &Cache<Plain>, number| {
+        let Ok(put) = drive(cache.put(&key, Plain::Int(number), &policy), &ThreadPark);
+        put.unwrap();
+    };
+    let get = |cache: &Cache<Plain>| {
+        let Ok(got) = drive(cache.get(&key), &ThreadPark);
+        got.unwrap()
+    };
+    put(&one, 1);
+    assert_eq!(get(&other), Some(Plain::Int(1)));
+    put(&one, 2);
+    // Nobody tells of it; what one wrote oneself is read at once.
+    assert_eq!(get(&one), Some(Plain::Int(2)));
+    clock.advance(Duration::from_millis(1999));
+    assert_eq!(get(&other), Some(Plain::Int(1)));
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(get(&other), Some(Plain::Int(2)));
+    assert!(other.store().keeps_at_hand() && other.store().keeps_debts());
+}
+
+#[test]
 fn a_url_is_shown_without_its_credentials() {
     let url = StoreUrl::parse("redis://me:hunter2@host:1/2?password=hunter2").unwrap();
     assert_eq!(url.to_string(), "redis://host:1/2");
     assert_eq!(format!("{url:?}"), "StoreUrl(redis://host:1/2)");
+    let tiers = StoreUrl::parse("memory://?size=1MB + redis://me:hunter2@host").unwrap();
+    assert_eq!(tiers.to_string(), "memory:// + redis://host");
     assert!(!format!("{:?}", open("redis://:hunter2@host").unwrap()).contains("hunter2"));
 }
