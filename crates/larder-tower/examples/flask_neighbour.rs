@@ -7,13 +7,16 @@
 //! In the application, views are decorated with `@cache.cached(60, as_page=True)`; its store, its
 //! `CACHE_KEY_PREFIX` and its `SECRET_KEY` are those of the service, which takes the last two from the
 //! environment: `LARDER_NAMESPACE` and `LARDER_SECRET`. Clients reach both under one host name, as
-//! behind a proxy that sends some paths here.
+//! behind a proxy that sends some paths here. Where `LARDER_PAGES` names a directory, a page is what
+//! stands in its file.
 
 use std::env;
 use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::http::Uri;
 use axum::routing::{get, post};
 use larder_core::AnyStore;
@@ -41,7 +44,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .key(KeyRule::flask("http").header("accept-language"))
         .tag("pages")
         .build()?;
-    let page = |uri: Uri| async move { format!("the service's {uri}") };
+    let folder = env::var_os("LARDER_PAGES").map(PathBuf::from);
+    let page = |Path(name): Path<String>, uri: Uri| async move {
+        match folder {
+            // A small file of a local disk is there at once.
+            Some(folder) => {
+                std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())
+            }
+            None => Ok(format!("the service's {uri}")),
+        }
+    };
     let pages = layer.cache().clone();
     let forget = |path: String| async move {
         let removed = pages.remove(&path).await;

@@ -18,6 +18,18 @@ pub(crate) fn can_spawn() -> bool {
     Handle::try_current().is_ok()
 }
 
+/// What `work` makes, on a thread for what blocks; here where there is no runtime. `None` where the runtime
+/// ends first.
+#[cfg(feature = "compress")]
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    match Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await.ok(),
+        Err(_) => Some(work()),
+    }
+}
+
 /// A future that goes on as a task when whoever waits for it goes away: the load of a key whose
 /// client disconnected.
 pub(crate) struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
@@ -25,6 +37,11 @@ pub(crate) struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + S
 impl<T> Detached<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(Some(Box::pin(work)))
+    }
+
+    /// Gives the work up.
+    pub(crate) fn forget(mut self) {
+        self.0 = None;
     }
 }
 

@@ -1,15 +1,25 @@
 //! Which answers are the same.
 
+mod narrow;
+mod query;
+
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::uri::{Authority, Uri};
 use larder_core::{Key, KeyPart, KeyWriter, Kind};
+use larder_http::NoVarySearch;
 use larder_http::key;
 use larder_http::key::page::{self, Path, Place};
+
+use self::query::Query;
+use crate::by_body::BodyKey;
 
 type Write = Arc<dyn Fn(&Parts, &mut KeyWriter) -> bool + Send + Sync>;
 
@@ -38,6 +48,8 @@ pub struct KeyRule {
     any_host: bool,
     query: Query,
     cookies: bool,
+    narrow: bool,
+    learns: bool,
     parts: Vec<Part>,
 }
 
@@ -47,13 +59,6 @@ enum Form {
     Own,
     /// Those of a Flask application, which clients reach by this scheme.
     Flask(Cow<'static, str>),
-}
-
-#[derive(Clone, Debug)]
-enum Query {
-    All,
-    Only(Vec<String>),
-    Except(Vec<String>),
 }
 
 /// A part of the key beyond the path, the host and the query, in the order of kinds and names, so that
@@ -69,6 +74,46 @@ enum Part {
 /// Room for a usual variant, so that writing it does not move it.
 const ROOM: usize = 128;
 
+/// A writer whose memory the thread keeps for its next key.
+struct Scratch(KeyWriter);
+
+thread_local! {
+    static SCRATCH: Cell<Option<KeyWriter>> = const { Cell::new(None) };
+}
+
+impl Scratch {
+    /// The thread's writer; a new one where somebody up the stack is writing a key with it.
+    fn take() -> Self {
+        let kept = SCRATCH.take();
+        Self(kept.unwrap_or_else(|| KeyWriter::with_capacity(ROOM)))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut writer = std::mem::take(&mut self.0);
+        // One long URL is not to be remembered for ever.
+        if writer.as_bytes().len() <= 64 * ROOM {
+            writer.clear();
+            SCRATCH.set(Some(writer));
+        }
+    }
+}
+
+impl Deref for Scratch {
+    type Target = KeyWriter;
+
+    fn deref(&self) -> &KeyWriter {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut KeyWriter {
+        &mut self.0
+    }
+}
+
 impl Default for KeyRule {
     fn default() -> Self {
         Self::new()
@@ -83,6 +128,8 @@ impl KeyRule {
             any_host: false,
             query: Query::All,
             cookies: false,
+            narrow: false,
+            learns: false,
             parts: Vec::new(),
         }
     }
@@ -147,6 +194,39 @@ impl KeyRule {
         self
     }
 
+    /// The query as it stands there: the order of its parameters makes a difference. For a proxy, who
+    /// cannot know what an origin makes of it.
+    #[must_use]
+    pub fn exact_query(mut self) -> Self {
+        self.query = Query::Exact;
+        self
+    }
+
+    /// Learns from the `Vary` of answers which headers their key has to hold, besides those that are
+    /// named. An answer is stored under a key with these headers, and from then on all requests for its
+    /// path are looked up so; `Vary: *` is never stored. What is learned stays, for 64 headers of a path
+    /// at most and in this process: a key with more headers than an answer needs is as right as one
+    /// without.
+    ///
+    /// It makes no difference to requests with `Authorization` or cookies, which are left alone as
+    /// before.
+    ///
+    /// ```
+    /// use larder_tower::KeyRule;
+    ///
+    /// let rule = KeyRule::new().learn_vary();
+    /// ```
+    #[must_use]
+    pub fn learn_vary(mut self) -> Self {
+        self.learns = true;
+        self
+    }
+
+    /// Whether it learns from answers.
+    pub(crate) const fn learns(&self) -> bool {
+        self.learns
+    }
+
     /// All hosts have the same answers.
     #[must_use]
     pub fn any_host(mut self) -> Self {
@@ -193,9 +273,10 @@ impl KeyRule {
         self
     }
 
-    /// The key of a request, and what it holds.
-    pub(crate) fn key(&self, request: &Parts) -> (Key, Held) {
-        let mut variant = KeyWriter::with_capacity(ROOM);
+    /// The key of a request, and what it holds, by what answers of this path have said: of their queries,
+    /// unless the rule chooses among the parameters and knows better, and of headers.
+    pub(crate) fn key(&self, request: &Parts, known: Known<'_>) -> (Key, Held) {
+        let mut variant = Scratch::take();
         let path = asked(request).path().as_bytes();
         match &self.form {
             Form::Own => {
@@ -214,18 +295,29 @@ impl KeyRule {
                 },
             ),
         }
-        let query = request.uri.query().map(str::as_bytes);
-        match &self.query {
-            Query::All => key::query(&mut variant, query),
-            Query::Only(names) => key::query_only(&mut variant, query, names),
-            Query::Except(names) => key::query_except(&mut variant, query, names),
-        }
+        self.query.write(request, known.search, &mut variant);
         let mut held = Held {
             user: false,
             cookies: self.cookies,
+            body: false,
         };
         for part in &self.parts {
             part.write(request, &mut variant, &mut held);
+        }
+        if let Some(BodyKey(digest)) = body_of(request) {
+            held.body = true;
+            key::body(
+                &mut variant,
+                request.method.as_str(),
+                &request.headers,
+                digest,
+            );
+        }
+        for name in known.vary {
+            let is = |part: &Part| matches!(part, Part::Header(header) if header == name);
+            if !self.parts.iter().any(is) {
+                key::header(&mut variant, &request.headers, name);
+            }
         }
         let key = match &self.form {
             Form::Own => Key::assemble(Kind::View, path, variant.as_bytes()),
@@ -246,6 +338,12 @@ impl KeyRule {
             || (name == AUTHORIZATION && held.user)
     }
 
+    /// Whether the key holds what no other cache can see: a value that is computed, or who asks.
+    pub(crate) fn is_computed(&self) -> bool {
+        let is = |part: &Part| matches!(part, Part::Value(..) | Part::User(_));
+        self.parts.iter().any(is)
+    }
+
     /// What caches further on have to know: the headers that the key holds, as `Vary` lists them.
     pub(crate) fn vary(&self) -> Vec<HeaderName> {
         let mut names: Vec<HeaderName> = Vec::new();
@@ -263,10 +361,20 @@ impl KeyRule {
     }
 }
 
+/// What answers of a path have said about the requests that they are for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Known<'a> {
+    /// Which parameters of the query make no difference.
+    pub(crate) search: Option<&'a NoVarySearch>,
+    /// Which headers make one.
+    pub(crate) vary: &'a [HeaderName],
+}
+
 /// What the key of one request holds beyond what its rule names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
-    user: bool,
+    pub(crate) user: bool,
+    body: bool,
     cookies: bool,
 }
 
@@ -316,7 +424,23 @@ fn asked(request: &Parts) -> &Uri {
     &request.uri
 }
 
-fn host(request: &Parts) -> &[u8] {
+/// The body of a request with another method than GET and HEAD, where it was read for the key.
+pub(crate) fn body_of(request: &Parts) -> Option<&BodyKey> {
+    let reads = request.method == Method::GET || request.method == Method::HEAD;
+    if reads {
+        None
+    } else {
+        request.extensions.get()
+    }
+}
+
+/// The path that the client asked for, as it stands in the base key.
+pub(crate) fn path(request: &Parts) -> &str {
+    asked(request).path()
+}
+
+/// The host that the client asked; empty where it names none.
+pub(crate) fn host(request: &Parts) -> &[u8] {
     match asked(request).authority() {
         Some(authority) => authority.as_str().as_bytes(),
         None => request
@@ -335,7 +459,17 @@ pub(crate) fn bases(path: &str) -> [Key; 2] {
     ]
 }
 
-/// Whether a request names more than one host; such a one is left alone.
-pub(crate) fn is_ambiguous(headers: &HeaderMap) -> bool {
-    headers.get_all(HOST).iter().nth(1).is_some()
+/// Whether a request names more than one host; such a one is left alone. The key has the host of an
+/// absolute target, and a handler may read the other one.
+pub(crate) fn is_ambiguous(request: &Parts) -> bool {
+    let mut named = request.headers.get_all(HOST).iter();
+    let first = named.next();
+    // A router nested in another one shortens the path and nothing else.
+    let target = request.uri.authority();
+    let differ = |(host, target): (&HeaderValue, &Authority)| {
+        !host
+            .as_bytes()
+            .eq_ignore_ascii_case(target.as_str().as_bytes())
+    };
+    named.next().is_some() || first.zip(target).is_some_and(differ)
 }

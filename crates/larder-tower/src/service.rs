@@ -6,8 +6,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use larder_core::Reason;
-use larder_http::CacheStatus;
 use tower_service::Service;
 
 use crate::answer;
@@ -15,6 +13,7 @@ use crate::body::CacheBody;
 use crate::future::ResponseFuture;
 use crate::layer::Rules;
 use crate::load::{self, Job};
+use crate::wants::Wants;
 
 /// Caches the answers of `S`.
 ///
@@ -56,40 +55,32 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let asked = match self.rules.question(&head) {
-            Ok(asked) => asked,
-            Err(reason) => return self.pass(Request::from_parts(head, body), reason),
+        let asking = match self.rules.asking(&head) {
+            Ok(asking) => asking,
+            Err(reason) => {
+                let rules = Arc::clone(&self.rules);
+                let pass = load::pass(self.inner.clone(), (head, body), rules, reason);
+                return ResponseFuture::working(pass);
+            }
         };
+        let wants = Wants::of(&head);
         // What lies in this process is found at once, without a box and without a clone of the inner
-        // service.
-        if !asked.is_head
-            && let Some(hit) = self.rules.engine().hit_at_once(&asked.key)
+        // service. Elsewhere a page would be read with its body, which may not be wanted.
+        if asking.control.is_none()
+            && (self.rules.at_hand || !wants.is_for_head())
+            && let Some(hit) = self.rules.hit_at_once(&asking.key, wants)
         {
-            return ResponseFuture::ready(answer::hit(&hit, false));
+            let by = self.rules.sign.of(&asking.key);
+            return ResponseFuture::ready(answer::hit(&hit, wants, by));
         }
+        let asked = self.rules.question(asking, &head);
         let job = Job {
             service: self.inner.clone(),
-            request: Request::from_parts(head, body),
+            head,
+            body,
             rules: Arc::clone(&self.rules),
             asked,
         };
-        if job.asked.is_head {
-            ResponseFuture::working(job.head())
-        } else {
-            ResponseFuture::working(job.answer())
-        }
-    }
-}
-
-impl<S> CacheService<S> {
-    fn pass<A, B>(&self, request: Request<A>, reason: Reason) -> ResponseFuture<B, S::Error>
-    where
-        S: Service<Request<A>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        A: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-    {
-        let inner = self.inner.clone();
-        ResponseFuture::working(load::pass(inner, request, CacheStatus::pass(&reason)))
+        ResponseFuture::working(job.answer())
     }
 }

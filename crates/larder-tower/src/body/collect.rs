@@ -51,7 +51,7 @@ pub(crate) async fn collect<B: Body<Data = Bytes>>(body: B, limit: usize) -> Col
 
 /// The chunks as one, in memory of their own: a chunk may be a small part of a large buffer, which
 /// would live as long as the page.
-pub(super) fn join(chunks: &mut Vec<Bytes>, size: usize) -> Bytes {
+fn join(chunks: &mut Vec<Bytes>, size: usize) -> Bytes {
     let mut all = BytesMut::with_capacity(size);
     chunks
         .drain(..)

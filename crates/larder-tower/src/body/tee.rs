@@ -1,4 +1,4 @@
-//! A body of unknown length: the client gets each piece as it comes, the cache keeps a copy.
+//! A body that is long, or of unknown length: the client gets each piece as it comes, the cache keeps a copy.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use larder_core::Reason;
 
-use super::collect::join;
+use super::copied::Copied;
+use super::{Length, OnDisconnect};
 use crate::detach;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -23,7 +24,18 @@ pub(crate) trait Keep: Send + 'static {
     fn decline(self: Box<Self>, reason: &Reason);
 }
 
-/// A body of unknown length: the client gets each piece as it comes, the cache keeps a copy.
+/// How a body is copied.
+#[derive(Clone, Copy)]
+pub(crate) struct Copying {
+    /// The most that is kept, in bytes.
+    pub(crate) limit: usize,
+    /// How long the answer says that it is.
+    pub(crate) length: Length,
+    pub(crate) on_disconnect: OnDisconnect,
+}
+
+/// A body that is not taken into memory first: the client gets each piece as it comes, the cache keeps
+/// a copy.
 ///
 /// When the client goes away the rest is read by a task, so that the store and those who wait get it.
 pub(crate) struct Tee<E>(Option<Box<dyn Recording<E>>>);
@@ -33,29 +45,28 @@ trait Recording<E>: Send {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<E>;
     fn size_hint(&self) -> SizeHint;
     fn is_recording(&self) -> bool;
+    fn outlives_its_client(&self) -> bool;
     fn is_end_stream(&self) -> bool;
     fn finish(self: Box<Self>) -> Work;
 }
 
 struct Recorder<B> {
     body: Pin<Box<B>>,
-    chunks: Vec<Bytes>,
-    size: usize,
-    limit: usize,
+    copied: Copied,
+    copying: Copying,
     keep: Option<Box<dyn Keep>>,
     storing: Option<Work>,
 }
 
 impl<E> Tee<E> {
-    pub(crate) fn new<B>(body: B, limit: usize, keep: Box<dyn Keep>) -> Self
+    pub(crate) fn new<B>(body: B, copying: Copying, keep: Box<dyn Keep>) -> Self
     where
         B: Body<Data = Bytes, Error = E> + Send + 'static,
     {
         Self(Some(Box::new(Recorder {
             body: Box::pin(body),
-            chunks: Vec::new(),
-            size: 0,
-            limit,
+            copied: Copied::default(),
+            copying,
             keep: Some(keep),
             storing: None,
         })))
@@ -87,7 +98,7 @@ impl<E> Tee<E> {
 
 impl<E> Drop for Tee<E> {
     fn drop(&mut self) {
-        if let Some(recording) = self.0.take().filter(|all| all.is_recording()) {
+        if let Some(recording) = self.0.take().filter(|all| all.outlives_its_client()) {
             detach::spawn(recording.finish());
         }
     }
@@ -95,7 +106,7 @@ impl<E> Drop for Tee<E> {
 
 impl<B: Body<Data = Bytes> + Send + 'static> Recorder<B> {
     fn decline(&mut self, reason: &Reason) {
-        self.chunks = Vec::new();
+        self.copied = Copied::default();
         if let Some(keep) = self.keep.take() {
             keep.decline(reason);
         }
@@ -110,11 +121,20 @@ impl<B: Body<Data = Bytes> + Send + 'static> Recorder<B> {
             // Trailers: an answer that has some is not kept.
             return self.decline(&Reason::Stream);
         };
-        self.size += chunk.len();
-        if self.size > self.limit {
+        if chunk.len() > self.copying.limit - self.copied.size() {
             self.decline(&Reason::TooLarge);
         } else {
-            self.chunks.push(chunk.clone());
+            self.copied.push(chunk);
+        }
+    }
+
+    /// The body came to its end.
+    fn ended(&mut self) {
+        if !self.copying.length.is(self.copied.size()) {
+            return self.decline(&Reason::Failed);
+        }
+        if let Some(keep) = self.keep.take() {
+            self.storing = Some(keep.store(std::mem::take(&mut self.copied).join()));
         }
     }
 }
@@ -132,8 +152,8 @@ impl<B: Body<Data = Bytes> + Send + 'static> Recording<B::Error> for Recorder<B>
                 Some(Ok(frame)) => self.record(frame),
                 Some(Err(_)) => self.decline(&Reason::Failed),
                 None => {
-                    if let Some(keep) = self.keep.take() {
-                        self.storing = Some(keep.store(join(&mut self.chunks, self.size)));
+                    self.ended();
+                    if self.storing.is_some() {
                         continue;
                     }
                 }
@@ -148,6 +168,12 @@ impl<B: Body<Data = Bytes> + Send + 'static> Recording<B::Error> for Recorder<B>
 
     fn is_recording(&self) -> bool {
         self.keep.is_some() || self.storing.is_some()
+    }
+
+    /// A copy that is whole is stored in either case.
+    fn outlives_its_client(&self) -> bool {
+        let finish = self.copying.on_disconnect == OnDisconnect::Finish;
+        self.storing.is_some() || (finish && self.keep.is_some())
     }
 
     fn is_end_stream(&self) -> bool {

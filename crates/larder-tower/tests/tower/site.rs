@@ -1,5 +1,4 @@
 //! What the tests share: a clock moved by hand, a site that counts, and requests.
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -175,9 +174,10 @@ pub(crate) async fn start(app: &Router, request: Request<Body>) -> JoinHandle<Re
     task
 }
 
-/// Lets other tasks run until something holds.
+/// Lets other tasks run until something holds, and other programs between.
 pub(crate) async fn until(holds: impl Fn() -> bool) {
     while !holds() {
         tokio::task::yield_now().await;
+        std::thread::sleep(Duration::from_micros(100));
     }
 }

@@ -1,9 +1,8 @@
 //! Bodies of every kind come through unharmed, stored or not.
 
-mod site;
-
 use std::io;
 
+use crate::site::{self, Count, Gate, get, layer, request, until};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -12,7 +11,6 @@ use futures_util::stream;
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use larder_tower::{CacheLayer, CacheLayerBuilder};
-use site::{Count, Gate, get, layer, request, until};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
@@ -271,10 +269,179 @@ async fn a_hit_knows_the_length_of_its_body() {
     assert_eq!(answer.body().size_hint().exact(), Some(7));
 }
 
+/// An answer that says it is so long, whatever it is.
+fn declaring(
+    layer: &CacheLayer,
+    said: &'static [&'static str],
+    body: impl Fn() -> Body + Clone + Send + Sync + 'static,
+) -> (Router, Count) {
+    site::site(layer, move |_, _| {
+        let mut answer = Response::new(body());
+        for value in said {
+            let value = http::HeaderValue::from_static(value);
+            answer.headers_mut().append("content-length", value);
+        }
+        answer
+    })
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_as_long_as_it_says_is_not_stored() {
+    for stream_from in [0, CacheLayerBuilder::STREAM_FROM] {
+        let (layer, _) = layer(|builder| builder.stream_from(stream_from));
+        for said in [
+            &["6"][..],
+            &["8"],
+            &["7", "8"],
+            &["seven"],
+            &["7, 7"],
+            &[""],
+        ] {
+            let whole = declaring(&layer, said, || Body::from("7 bytes"));
+            let streamed = declaring(&layer, said, pieces(vec![|| data("7 byt"), || data("es")]));
+            for (app, calls) in [whole, streamed] {
+                for _ in 0..2 {
+                    let answer = get(&app, "/").await;
+                    assert_eq!(answer.body, "7 bytes");
+                    // What the origin said is not mended.
+                    let kept: Vec<_> = answer.headers.get_all("content-length").iter().collect();
+                    assert_eq!(kept, said);
+                }
+                assert_eq!(calls.get(), 2, "{said:?}");
+            }
+        }
+        for said in [&["7"][..], &["7", "7"]] {
+            let (app, calls) = declaring(&layer, said, || Body::from("7 bytes"));
+            get(&app, "/").await;
+            assert_eq!(get(&app, "/").await.header("content-length"), "7");
+            assert_eq!(calls.get(), 1);
+            layer.cache().clear().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn t6_14_a_client_gets_the_first_piece_of_an_answer_that_knows_its_length() {
+    for (stream_from, first_at_once) in [(3, true), (7, false)] {
+        let (layer, _) = layer(|builder| builder.stream_from(stream_from));
+        let (app, sender) = piped_as(&layer, |body| Body::new(Exact(body, 4)));
+        let sender = sender.lock().unwrap().take().unwrap();
+        sender.send(data("on")).await.unwrap();
+        let mut answer = std::pin::pin!(app.clone().oneshot(request("GET", "/", &[])));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let polled = answer.as_mut().poll(&mut cx);
+        assert_eq!(polled.is_ready(), first_at_once);
+        sender.send(data("ce")).await.unwrap();
+        drop(sender);
+        let answer = match polled {
+            std::task::Poll::Ready(answer) => answer,
+            std::task::Poll::Pending => answer.await,
+        };
+        let stored = if first_at_once { "" } else { "; stored" };
+        let answer = site::read(answer.unwrap()).await;
+        assert_eq!(answer.body, "once");
+        assert_eq!(answer.cache_status(), format!("Larder; fwd=miss{stored}"));
+        assert_eq!(get(&app, "/").await.cache_status(), "Larder; hit; ttl=60");
+    }
+}
+
+/// Says that its inner body has so many bytes.
+struct Exact(Body, u64);
+
+impl http_body::Body for Exact {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.1)
+    }
+}
+
+#[tokio::test]
+async fn t6_14_a_body_that_breaks_off_in_the_middle_is_loaded_again() {
+    let (layer, _) = layer(|builder| builder);
+    let (app, sender) = piped(&layer);
+    let answer = app.clone().oneshot(request("GET", "/", &[])).await.unwrap();
+    let mut body = answer.into_body();
+    let sender = sender.lock().unwrap().take().unwrap();
+    sender.send(data("chunk 1")).await.unwrap();
+    body.frame().await.unwrap().unwrap();
+    sender.send(Err(io::Error::other("cut"))).await.unwrap();
+    drop(sender);
+    assert!(body.frame().await.unwrap().is_err());
+    assert_eq!(get(&app, "/").await.body, "a second load");
+}
+
+#[tokio::test]
+async fn a_load_that_is_to_end_with_its_client_makes_way_for_one_who_waits() {
+    use larder_tower::OnDisconnect::Abandon;
+
+    let (layer, _) = layer(|builder| builder.on_disconnect(Abandon));
+    // Before there is an answer.
+    let gate = Gate::closed();
+    let (app, calls) = site::gated_site(&layer, &gate, |call| format!("page {call}"));
+    let leader = site::start(&app, request("GET", "/", &[])).await;
+    let follower = site::start(&app, request("GET", "/", &[])).await;
+    leader.abort();
+    assert!(leader.await.unwrap_err().is_cancelled());
+    gate.open(1);
+    assert_eq!(follower.await.unwrap().body, "page 2");
+    assert_eq!(calls.get(), 2);
+    // In the middle of its body.
+    layer.cache().clear().await.unwrap();
+    let (app, sender) = piped(&layer);
+    let answer = app.clone().oneshot(request("GET", "/", &[])).await.unwrap();
+    let mut body = answer.into_body();
+    let sender = sender.lock().unwrap().take().unwrap();
+    sender.send(data("half")).await.unwrap();
+    body.frame().await.unwrap().unwrap();
+    let follower = site::start(&app, request("GET", "/", &[])).await;
+    drop(body);
+    assert_eq!(follower.await.unwrap().body, "a second load");
+    // Nobody reads on.
+    sender.closed().await;
+    assert_eq!(get(&app, "/").await.body, "a second load");
+}
+
+#[tokio::test]
+async fn a_refresh_has_no_client_that_could_go_away() {
+    use larder_tower::OnDisconnect::Abandon;
+
+    let (layer, clock) = layer(|builder| {
+        let builder = builder.on_disconnect(Abandon);
+        builder.stale_while_revalidate(site::seconds(60))
+    });
+    let (app, calls) = site_of(&layer, pieces(vec![|| data("one "), || data("two")]));
+    get(&app, "/").await;
+    clock.advance(site::seconds(61));
+    assert!(get(&app, "/").await.cache_status().contains("stale"));
+    until(|| calls.get() == 2).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get(&app, "/").await.cache_status(), "Larder; hit; ttl=60");
+    assert_eq!(calls.get(), 2);
+}
+
 type Sender = std::sync::Arc<std::sync::Mutex<Option<mpsc::Sender<Piece>>>>;
 
 /// A site whose first body is fed by hand; every later one is empty.
 fn piped(layer: &CacheLayer) -> (Router, Sender) {
+    piped_as(layer, |body| body)
+}
+
+/// As [`piped`], with that body made into another one.
+fn piped_as(
+    layer: &CacheLayer,
+    body: impl Fn(Body) -> Body + Clone + Send + Sync + 'static,
+) -> (Router, Sender) {
     let (sender, receiver) = mpsc::channel(4);
     let receiver = std::sync::Mutex::new(Some(receiver));
     let receiver = std::sync::Arc::new(receiver);
@@ -283,7 +450,7 @@ fn piped(layer: &CacheLayer) -> (Router, Sender) {
             let stream = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<Piece>| {
                 receiver.recv().await.map(|piece| (piece, receiver))
             });
-            Body::new(StreamBody::new(Box::pin(stream)))
+            body(Body::new(StreamBody::new(Box::pin(stream))))
         }
         None => Body::from("a second load"),
     });

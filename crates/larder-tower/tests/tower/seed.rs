@@ -1,9 +1,7 @@
 //! The seed scenario: a miss is stored, a hit does not run the handler, an expired page is made anew.
 
-mod site;
-
+use crate::site::{cache, get, seconds, site};
 use larder_tower::CacheLayer;
-use site::{cache, get, seconds, site};
 
 #[tokio::test]
 async fn with_ten_seconds_the_third_request_is_a_miss_and_with_twenty_a_hit() {

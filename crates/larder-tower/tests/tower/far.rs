@@ -1,17 +1,13 @@
 //! Pages in Redis: the seed scenario between two sites that share nothing but the server, and what
 //! happens without the server.
 
-#[path = "site/redis.rs"]
-mod server;
-mod site;
-
 use std::sync::Arc;
 
+use crate::places::redis_server;
+use crate::site::{Count, HandClock, get, get_with, request, seconds, send, site};
 use larder_core::{AnyStore, Cache, ErrorKind};
 use larder_redis::Redis;
 use larder_tower::{CacheLayer, CacheLayerBuilder, PageCodec};
-use server::Server;
-use site::{Count, HandClock, get, get_with, request, seconds, send, site};
 
 /// A layer of a process of its own, on a clock that all of them share.
 fn layer(
@@ -32,15 +28,15 @@ fn layer(
 
 #[tokio::test]
 async fn with_ten_seconds_the_third_request_is_a_miss_and_with_twenty_a_hit() {
-    let Some(server) = Server::start() else {
+    let Some((_server, url)) = redis_server() else {
         return;
     };
     for (ttl, third) in [(10, "two 1"), (20, "one 1")] {
         let clock = HandClock::new();
         let ttl_of =
             |builder: CacheLayerBuilder| builder.policy(larder_core::Policy::new(seconds(ttl)));
-        let one = layer(&server.url(), &clock, ttl_of);
-        let two = layer(&server.url(), &clock, ttl_of);
+        let one = layer(&url, &clock, ttl_of);
+        let two = layer(&url, &clock, ttl_of);
         let (first, _) = site(&one, |call, _| ([("x-a", "b")], format!("one {call}")));
         let (second, calls): (_, Count) = site(&two, |call, _| format!("two {call}"));
         one.cache().clear().await.unwrap();
@@ -60,12 +56,12 @@ async fn with_ten_seconds_the_third_request_is_a_miss_and_with_twenty_a_hit() {
 
 #[tokio::test]
 async fn purges_reach_the_other_process() {
-    let Some(server) = Server::start() else {
+    let Some((_server, url)) = redis_server() else {
         return;
     };
     let clock = HandClock::new();
-    let one = layer(&server.url(), &clock, |builder| builder.tag("products"));
-    let two = layer(&server.url(), &clock, |builder| builder.tag("products"));
+    let one = layer(&url, &clock, |builder| builder.tag("products"));
+    let two = layer(&url, &clock, |builder| builder.tag("products"));
     let (app, _) = site(&one, |call, _| call.to_string());
     for (count, purge) in ["remove", "prefix", "bump", "clear"].iter().enumerate() {
         let loaded = get(&app, "/products?page=2").await;
@@ -82,11 +78,40 @@ async fn purges_reach_the_other_process() {
 }
 
 #[tokio::test]
-async fn without_the_server_the_site_answers() {
-    let Some(server) = Server::start() else {
+async fn t8_3_a_commit_reaches_the_other_process() {
+    let Some((_server, url)) = redis_server() else {
         return;
     };
-    let (url, clock) = (server.url(), HandClock::new());
+    let clock = HandClock::new();
+    let one = layer(&url, &clock, |builder| builder.tag("products"));
+    let two = layer(&url, &clock, |builder| builder.tag("products"));
+    let (app, _) = site(&one, |call, _| call.to_string());
+    for (call, name) in ["path", "prefix", "tag"].into_iter().enumerate() {
+        let before = (call + 1).to_string();
+        assert_eq!(get(&app, "/products").await.body, before);
+        let mut purge = two.cache().purge_on_commit();
+        match name {
+            "path" => purge.path("/products"),
+            "prefix" => purge.prefix("/prod"),
+            _ => purge.tag("products"),
+        };
+        assert_eq!(get(&app, "/products").await.body, before, "{name}");
+        purge.apply().await.unwrap();
+        let mut dropped = two.cache().purge_on_commit();
+        dropped.path("/products").prefix("/prod").tag("products");
+        let after = (call + 2).to_string();
+        assert_eq!(get(&app, "/products").await.body, after, "{name}");
+        drop(dropped);
+        assert_eq!(get(&app, "/products").await.body, after, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_server_the_site_answers() {
+    let Some((server, url)) = redis_server() else {
+        return;
+    };
+    let clock = HandClock::new();
     let layer = layer(&url, &clock, |builder| builder);
     let (app, calls) = site(&layer, |call, _| call.to_string());
     get(&app, "/").await;
@@ -110,10 +135,10 @@ async fn without_the_server_the_site_answers() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_come_back_as_they_were() {
-    let Some(server) = Server::start() else {
+    let Some((_server, url)) = redis_server() else {
         return;
     };
-    let layer = layer(&server.url(), &HandClock::new(), |builder| builder);
+    let layer = layer(&url, &HandClock::new(), |builder| builder);
     let (app, _) = site(&layer, |_, _| {
         let odd = http::HeaderValue::from_bytes(b"\xff\x80").unwrap();
         ([("x-odd", odd), ("age", "3".parse().unwrap())], "body")

@@ -1,14 +1,12 @@
 //! Pages that a Flask application has in common with a service: their keys, which are those of
 //! `tests/golden/pages.json`, and what is stored under them.
 
-mod site;
-
+use crate::site::{HandClock, get, get_with, layer, seconds, site};
 use larder_core::codec::{Codec, Plain, Safe};
 use larder_core::store::{AnyStore, Memory};
 use larder_core::{Cache, Key, Kind};
 use larder_tower::{CacheLayer, KeyRule, PageCodec};
 use serde_json::Value as Json;
-use site::{HandClock, get, get_with, layer, seconds, site};
 
 fn cases() -> Vec<Json> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/pages.json");
@@ -123,4 +121,30 @@ fn what_a_view_returned_without_as_page_is_no_page() {
     Safe.encode(&Plain::text("what a view returned"), &mut bytes)
         .unwrap();
     assert!(PageCodec.decode(&bytes).is_err());
+}
+
+#[test]
+fn the_head_of_a_page_keeps_all_that_a_client_sees_but_the_body() {
+    use larder_core::Value;
+    use larder_core::codec::Codec;
+    use larder_tower::{Page, PageCodec};
+
+    let mut headers = http::HeaderMap::new();
+    headers.insert("etag", "\"1\"".parse().unwrap());
+    headers.insert("age", "7".parse().unwrap());
+    let page = Page::new(http::StatusCode::OK, headers, vec![b'x'; 5000].into());
+    let head = page.head().expect("a page has one");
+    assert!(page.weight() > head.weight() + 4999);
+    let mut bytes = Vec::new();
+    PageCodec.encode(&head, &mut bytes).unwrap();
+    assert!(bytes.len() < 200, "{}", bytes.len());
+    for head in [head, PageCodec.decode(&bytes).unwrap()] {
+        assert_eq!((head.status(), head.body().len()), (page.status(), 0));
+        assert_eq!(head.headers(), page.headers());
+        assert_eq!(head.headers()["content-length"], "5000");
+        let mut again = Vec::new();
+        PageCodec.encode(&head, &mut again).unwrap();
+        // With the age on arrival.
+        assert_eq!(again, bytes);
+    }
 }

@@ -1,15 +1,13 @@
 //! One load for everyone who waits: the scenarios of single-flight and of purges during a load.
 
-mod site;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::site::{self, Count, Gate, gated_site, get, layer, request, seconds, start, until};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
-use site::{Count, Gate, gated_site, get, layer, request, seconds, start, until};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 fn page() -> Request<Body> {
@@ -156,6 +154,25 @@ async fn t8_1_what_was_loaded_before_a_purge_is_not_stored_after_it() {
         assert_eq!(get(&app, "/page").await.body, "page 2", "{purge}");
         assert_eq!(get(&app, "/page").await.body, "page 2");
         assert_eq!(calls.get(), 2);
+    }
+}
+
+#[tokio::test]
+async fn t8_3_pages_are_purged_by_the_commit_and_not_before() {
+    let (layer, _) = layer(|builder| builder.tag("pages"));
+    let (app, _) = site::site(&layer, |call, _| call.to_string());
+    for (call, name) in ["path", "prefix", "tag"].into_iter().enumerate() {
+        let before = (call + 1).to_string();
+        assert_eq!(get(&app, "/page?a=1").await.body, before);
+        let mut purge = layer.cache().purge_on_commit();
+        match name {
+            "path" => purge.path("/page"),
+            "prefix" => purge.prefix("/pa"),
+            _ => purge.tag("pages"),
+        };
+        assert_eq!(get(&app, "/page?a=1").await.body, before, "{name}");
+        purge.apply().await.unwrap();
+        assert_ne!(get(&app, "/page?a=1").await.body, before, "{name}");
     }
 }
 

@@ -1,0 +1,31 @@
+//! The layer as an application uses it.
+
+mod bad_input;
+mod bodies;
+mod by_body;
+mod changes;
+mod compress;
+mod context;
+mod everywhere;
+mod far;
+mod flight;
+mod joining;
+mod keys;
+mod leaks;
+mod memory;
+mod narrow;
+mod order;
+mod origin;
+mod pages;
+mod places;
+mod revalidation;
+mod seed;
+mod semantics;
+mod site;
+mod socket;
+mod stale;
+mod steering;
+mod strict;
+mod timeouts;
+mod two_users;
+mod vary;
