@@ -29,18 +29,38 @@ pub fn run(work: Work) {
         }
         (work, _) => work,
     };
-    static POOL: Pool = Pool::new();
+    static POOL: Pool = Pool::new(THREADS, "larder-refresh");
     POOL.run(work);
+}
+
+/// Runs a load that somebody waits for with a timeout, or has waited for: a future as a task, everything
+/// else on a thread of its own, for a few slow ones must not hold up those that are quick. Answers
+/// whether there was room; the work is dropped where there was none.
+pub(crate) fn load(work: Work) -> bool {
+    #[cfg(feature = "tokio")]
+    let work = match (work, tokio::runtime::Handle::try_current()) {
+        (Work::Future(future), Ok(runtime)) => {
+            drop(runtime.spawn(future));
+            return true;
+        }
+        (work, _) => work,
+    };
+    static LOADS: Pool = Pool::new(LOADING, "larder-load");
+    LOADS.run(work)
 }
 
 /// At most this many threads run refreshes.
 const THREADS: usize = 4;
+/// At most this many threads run loads that somebody waits for with a timeout.
+const LOADING: usize = 64;
 /// At most this much work waits for one of them.
 const QUEUE: usize = 100;
 /// A thread without work goes away after this long.
 const IDLE: Duration = Duration::from_secs(10);
 
 struct Pool {
+    most: usize,
+    name: &'static str,
     queue: Mutex<Queue>,
     more: Condvar,
 }
@@ -52,8 +72,10 @@ struct Queue {
 }
 
 impl Pool {
-    const fn new() -> Self {
+    const fn new(most: usize, name: &'static str) -> Self {
         Self {
+            most,
+            name,
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
                 threads: 0,
@@ -67,22 +89,24 @@ impl Pool {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&'static self, work: Work) {
+    fn run(&'static self, work: Work) -> bool {
         let mut queue = self.lock();
         if queue.waiting.len() >= QUEUE {
             // Dropped after the lock: a permit in it wakes others.
             drop(queue);
-            return drop(work);
+            drop(work);
+            return false;
         }
         queue.waiting.push_back(work);
-        if queue.idle < queue.waiting.len() && queue.threads < THREADS {
-            let thread = std::thread::Builder::new().name("larder-refresh".into());
+        if queue.idle < queue.waiting.len() && queue.threads < self.most {
+            let thread = std::thread::Builder::new().name(self.name.into());
             if thread.spawn(|| self.work()).is_ok() {
                 queue.threads += 1;
             }
         }
         drop(queue);
         self.more.notify_one();
+        true
     }
 
     fn work(&self) {

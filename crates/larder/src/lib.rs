@@ -1,8 +1,9 @@
 //! Keeps a web application's answers ready to serve.
 //!
-//! Larder is one cache for three things:
+//! Larder is one cache for four things:
 //!
 //! - **pages**: a layer for axum and every other tower service ([`tower`], feature `tower`);
+//! - **fragments** of MiniJinja templates ([`mod@minijinja`], feature `minijinja`);
 //! - **functions**: [`memoize`](macro@memoize) on a function, synchronous or not;
 //! - **values**: a [`Cache`] of your own, with [`get_or_load`](Load::get_or_load).
 //!
@@ -63,6 +64,24 @@
 //! # Ok::<(), larder::Error>(())
 //! ```
 //!
+//! # A template
+//!
+//! ```
+//! # #[cfg(feature = "minijinja")] {
+//! use std::time::Duration;
+//! use larder::minijinja::Fragments;
+//! use larder::{Cache, Memory, Policy};
+//! use minijinja::{Environment, path_loader};
+//!
+//! let cache = Cache::new(Memory::builder().build()?);
+//! let fragments = Fragments::new(cache, Policy::new(Duration::from_secs(300)))?;
+//! let mut env = Environment::new();
+//! // Templates may have {% cache 60, "sidebar", user.id %}…{% endcache %} now.
+//! fragments.set_loader(&mut env, path_loader("templates"));
+//! # }
+//! # Ok::<(), larder::Error>(())
+//! ```
+//!
 //! # Elsewhere
 //!
 //! A URL names where entries lie, in a setting for example; [`open`] lists the forms. The codec says
@@ -83,17 +102,32 @@
 //! # Ok::<(), larder::Error>(())
 //! ```
 //!
+//! # The house
+//!
+//! A floor uses those below it and knows nothing of those above. Depend on a lower one to write a store
+//! or a face of your own.
+//!
+//! ```text
+#![doc = include_str!("house.txt")]
+//! ```
+//!
 //! # Features
+//!
+//! Each compiles alone, and nothing that a feature brings is paid for without it.
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `memory` | yes | [`Memory`], the store in this process |
-//! | `macros` | yes | [`memoize`](macro@memoize) |
+//! | `macros` | | [`memoize`](macro@memoize), for functions and methods |
+//! | `serde` | | [`memo::PortableCache`], for memoized answers in stores outside the process; comes with `macros` |
 //! | `tower` | | [`tower`], the layer for axum and other services |
+//! | `minijinja` | | [`mod@minijinja`], fragments of templates |
 //! | `shared` | | [`shared`], the store of all processes of one machine; Linux only |
 //! | `file` | | [`mod@file`], the store in files for whoever shares a directory; Unix only |
 //! | `memcached` | | [`memcached`], the store in memcached |
 //! | `redis` | | [`redis`], the store in Redis or Valkey |
+//! | `tls` | | encrypted connections to Redis |
+//! | `compress` | | pages of the layer stored and served in brotli, zstd and gzip, as clients accept it |
 //! | `zstd` | | compression of large entries in the stores outside the process, where asked for |
 //! | `tokio` | | background refreshes as tasks of tokio; comes with `tower` |
 
@@ -104,7 +138,9 @@
         feature = "macros",
         feature = "memcached",
         feature = "memory",
+        feature = "minijinja",
         feature = "redis",
+        feature = "serde",
         feature = "shared",
         feature = "tower"
     )),
@@ -112,15 +148,18 @@
 )]
 
 pub mod background;
+mod late;
 mod load;
+#[cfg(feature = "macros")]
 pub mod memo;
 
 #[cfg(feature = "memory")]
 pub use larder_core::store::{Memory, MemoryBuilder};
 pub use larder_core::{
     AnyStore, Cache, CacheBuilder, Clock, Entry, Error, ErrorKind, Event, Failure, Hit, Key,
-    KeyPart, KeyWriter, Kind, Lifetime, Lookup, Meta, Observer, Permit, Policy, Reason, Result,
-    Served, Settled, Store, Stored, SystemClock, Tag, Tags, Timestamp, Value,
+    KeyPart, KeyWriter, Kind, Lifetime, Lookup, Meta, Observer, Permit, Policy, PurgeOnCommit,
+    Reason, Result, Served, Settled, Store, Stored, SystemClock, Tag, Tags, TimedOut, Timestamp,
+    Value,
 };
 pub use larder_core::{codec, store};
 #[cfg(feature = "file")]
@@ -129,6 +168,8 @@ pub use larder_file as file;
 pub use larder_macros::memoize;
 #[cfg(feature = "memcached")]
 pub use larder_memcached as memcached;
+#[cfg(feature = "minijinja")]
+pub use larder_minijinja as minijinja;
 #[cfg(feature = "redis")]
 pub use larder_redis as redis;
 #[cfg(feature = "shared")]
@@ -137,9 +178,23 @@ pub use larder_stores::{StoreBuilder, StoreEvent, StoreUrl, open};
 #[cfg(feature = "tower")]
 pub use larder_tower as tower;
 
+pub use late::LoadError;
 pub use load::Load;
 
-/// Runs the README's examples.
-#[cfg(all(doctest, feature = "tower", feature = "macros"))]
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_picture_of_the_house_is_that_of_the_design() {
+        let (design, house) = (
+            include_str!("../../../DESIGN.md"),
+            include_str!("house.txt"),
+        );
+        assert!(design.contains(house), "house.txt is out of date");
+    }
+}
+
+/// Runs the examples of the README and of the guide.
+#[cfg(all(doctest, feature = "minijinja", feature = "serde", feature = "tower"))]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/rust.md")]
 mod readme {}

@@ -6,7 +6,22 @@ use std::sync::Arc;
 
 use larder_core::Value;
 
-/// An answer of any type, shared by all who ask for it.
+/// What a cache has to hold for the answers of a memoized function to lie in it.
+#[diagnostic::on_unimplemented(
+    message = "a cache of `{Self}` does not hold answers of type `{T}`",
+    note = "a `MemoCache` holds whatever is `Clone + Send + Sync + 'static`",
+    note = "a `PortableCache`, whose entries may leave the process, also asks for `serde::Serialize` \
+            and `serde::de::DeserializeOwned`: derive them, or use a `MemoCache`"
+)]
+pub trait Holds<T>: Value {
+    /// Holds a value that takes this many bytes, what it points to included.
+    fn hold(value: T, weight: usize) -> Self;
+
+    /// The value again; `None` if it is of another type.
+    fn held(&self) -> Option<T>;
+}
+
+/// An answer of any type, shared by all who ask for it in this process.
 #[derive(Clone)]
 pub struct Kept(Arc<Inner<dyn Any + Send + Sync>>);
 
@@ -16,9 +31,8 @@ struct Inner<T: ?Sized> {
     value: T,
 }
 
-impl Kept {
-    /// Keeps a value that takes this many bytes, what it points to included.
-    pub fn new<T: Send + Sync + 'static>(value: T, weight: usize) -> Self {
+impl<T: Clone + Send + Sync + 'static> Holds<T> for Kept {
+    fn hold(value: T, weight: usize) -> Self {
         let around = size_of::<Inner<()>>() + 2 * size_of::<usize>();
         Self(Arc::new(Inner {
             type_name: type_name::<T>(),
@@ -27,9 +41,8 @@ impl Kept {
         }))
     }
 
-    /// The value, if it is of this type.
-    pub fn get<T: 'static>(&self) -> Option<&T> {
-        self.0.value.downcast_ref()
+    fn held(&self) -> Option<T> {
+        self.0.value.downcast_ref().cloned()
     }
 }
 

@@ -1,8 +1,7 @@
 //! What the tests share: a cache on a clock moved by hand, for each test its own.
-#![allow(dead_code, reason = "each test program uses a part of this")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use larder::memo::{Kept, MemoCache};
@@ -57,6 +56,13 @@ pub(crate) fn advance(seconds: u64) {
     shop().clock.advance(Duration::from_secs(seconds));
 }
 
+/// The caches that functions of the whole process share, for one test at a time: who clears them, clears
+/// all of them.
+pub(crate) fn caches_of_all() -> MutexGuard<'static, ()> {
+    static CACHES: Mutex<()> = Mutex::new(());
+    CACHES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// How often a function ran.
 pub(crate) struct Calls(AtomicUsize);
 
@@ -78,6 +84,6 @@ impl Calls {
 /// Lets other threads run until something holds.
 pub(crate) fn until(holds: impl Fn() -> bool) {
     while !holds() {
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_micros(100));
     }
 }

@@ -1,11 +1,9 @@
 //! Memoized functions, asynchronous ones.
 
-mod shop;
-
 use std::sync::LazyLock;
 
+use crate::shop::{Calls, Shop, advance, cache, shop};
 use larder::memoize;
-use shop::{Calls, Shop, advance, cache, shop};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 

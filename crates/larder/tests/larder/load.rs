@@ -1,15 +1,13 @@
 //! `get_or_load` on a cache of one's own.
 
-mod shop;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::shop::until;
 use larder::store::Memory;
-use larder::{AnyStore, Cache, Key, Kind, Load, Policy};
+use larder::{AnyStore, Cache, Key, Kind, Load, LoadError, Policy};
 use larder_testkit::HandClock;
-use shop::until;
 
 fn cache() -> (Cache<String>, Arc<HandClock>) {
     let clock = HandClock::new();
@@ -57,12 +55,12 @@ fn a_failure_goes_to_the_caller_and_a_stale_value_in_its_place() {
         let answer = answer.map(str::to_owned);
         cache.try_get_or_load_blocking(&key(), &policy, move || answer)
     };
-    assert_eq!(get(Err(1)), Err(Arc::new(1)));
+    assert_eq!(get(Err(1)), Err(LoadError::Failed(Arc::new(1))));
     assert_eq!(get(Ok("v1")), Ok("v1".to_owned()));
     clock.advance(Duration::from_secs(61));
     assert_eq!(get(Err(2)), Ok("v1".to_owned()));
     clock.advance(Duration::from_secs(3600));
-    assert_eq!(get(Err(3)), Err(Arc::new(3)));
+    assert_eq!(get(Err(3)), Err(LoadError::Failed(Arc::new(3))));
 }
 
 #[tokio::test]
@@ -89,7 +87,7 @@ async fn futures_are_loaded_the_same_way() {
     let failed = cache
         .try_get_or_load(&key(), &policy, || async { Err("down") })
         .await;
-    assert_eq!(failed, Err(Arc::new("down")));
+    assert_eq!(failed, Err(LoadError::Failed(Arc::new("down"))));
 }
 
 #[test]

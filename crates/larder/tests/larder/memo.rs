@@ -1,13 +1,11 @@
 //! Memoized functions, synchronous ones.
 
-mod shop;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, LazyLock};
 use std::thread;
 
+use crate::shop::{Calls, Shop, advance, cache, caches_of_all, shop, until};
 use larder::{Error, KeyPart, KeyWriter, memoize};
-use shop::{Calls, Shop, advance, cache, shop, until};
 
 #[test]
 fn an_answer_is_kept_for_its_ttl_and_for_its_arguments() {
@@ -317,6 +315,7 @@ fn an_answer_weighs_what_it_says_of_itself() {
 #[test]
 fn without_a_cache_of_its_own_a_function_uses_the_common_one() -> Result<(), Error> {
     static CALLS: Calls = Calls::new();
+    let _alone = caches_of_all();
     #[memoize(ttl = "1h", tags = ["common"])]
     fn common(number: u8) -> u8 {
         CALLS.next();
