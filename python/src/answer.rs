@@ -6,23 +6,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use larder_core::{
-    AnyStore, Chain, Failure, Hit, LoadId, Lookup, Reason, Served, Settled, Stored, Value,
+    AnyStore, Chain, Failure, Hit, LoadId, Lookup, Reason, Served, Settled, Stored, TimedOut, Value,
 };
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::key::Key;
+use crate::patience::{Patience, cache_timeout};
 use crate::policy::Policy;
-use crate::value::PyValue;
+use crate::value::{Page, PyValue};
 use crate::waiting::run;
 
 pub(crate) type CorePermit = larder_core::Permit<PyValue, AnyStore<PyValue>>;
+type CoreHanded = larder_core::Handed<PyValue, AnyStore<PyValue>>;
 pub(crate) type CoreLookup = Lookup<PyValue, AnyStore<PyValue>>;
 
 /// The answer to a lookup.
 ///
 /// `kind` is "hit" (serve `value`), "stale" (serve `value`, then use `permit` in the background),
 /// "miss" (load, then settle `permit`), "pass" (call the function and store nothing; `reason` says
-/// why) or "failed" (the load that this caller waited for raised `error`).
+/// why), "failed" (the load that this caller waited for raised `error`), "timeout" (it takes longer than
+/// this caller waits: raise `error`) or "again" (what this caller
+/// waited for is under another variant: make the key anew, and look that up).
 #[pyclass(frozen, get_all, module = "flask_larder._native")]
 pub(crate) struct Answer {
     kind: &'static str,
@@ -30,7 +35,8 @@ pub(crate) struct Answer {
     permit: Option<Py<Permit>>,
     reason: Option<String>,
     error: Option<Py<PyAny>>,
-    /// How the value is served: "fresh", "collapsed", "stale", "stale-error".
+    /// How the value is served: "fresh", "collapsed", "stale", "stale-error", "soft-timeout",
+    /// "hard-timeout".
     served: Option<&'static str>,
     /// Seconds since the value was stored.
     age: f64,
@@ -57,14 +63,25 @@ impl Answer {
                 reason: Some(reason.to_string()),
                 ..Self::plain("pass")
             },
-            Lookup::Failed(failure) => Self {
-                error: Some(raised(py, &failure)),
-                ..Self::plain("failed")
+            Lookup::Again => Self::plain("again"),
+            Lookup::Failed(failure) => match TimedOut::of(&failure) {
+                Some(error) => Self::timed_out(py, error)?,
+                None => Self {
+                    error: Some(raised(py, &failure)),
+                    ..Self::plain("failed")
+                },
             },
         })
     }
 
-    fn plain(kind: &'static str) -> Self {
+    pub(crate) fn timed_out(py: Python<'_>, error: TimedOut) -> PyResult<Self> {
+        Ok(Self {
+            error: Some(cache_timeout(py, error)?),
+            ..Self::plain("timeout")
+        })
+    }
+
+    pub(crate) fn plain(kind: &'static str) -> Self {
         Self {
             kind,
             value: None,
@@ -78,25 +95,38 @@ impl Answer {
         }
     }
 
-    fn hit(py: Python<'_>, kind: &'static str, hit: &Hit<PyValue>) -> PyResult<Self> {
+    pub(crate) fn hit(py: Python<'_>, kind: &'static str, hit: &Hit<PyValue>) -> PyResult<Self> {
         Ok(Self {
             value: Some(hit.value().give(py)?.unbind()),
             served: Some(name_of(hit.served)),
             age: hit.age().as_secs_f64(),
             ttl: hit.seconds_left(),
-            cost: hit.entry.meta.cost.as_secs_f64(),
+            cost: hit.entry.cost().as_secs_f64(),
             ..Self::plain(kind)
         })
     }
 }
 
-pub(crate) fn name_of(served: Served) -> &'static str {
-    match served {
-        Served::Fresh => "fresh",
-        Served::Collapsed => "collapsed",
-        Served::Stale => "stale",
-        Served::StaleError => "stale-error",
+impl Answer {
+    pub(crate) fn value<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.value.as_ref().map(|value| value.bind(py).clone())
     }
+
+    /// The same with another form of the page.
+    pub(crate) fn with_page(&self, page: &Bound<'_, Page>) -> Self {
+        let py = page.py();
+        Self {
+            value: Some(page.clone().into_any().unbind()),
+            permit: self.permit.as_ref().map(|permit| permit.clone_ref(py)),
+            reason: self.reason.clone(),
+            error: self.error.as_ref().map(|error| error.clone_ref(py)),
+            ..*self
+        }
+    }
+}
+
+pub(crate) fn name_of(served: Served) -> &'static str {
+    served.name()
 }
 
 /// An exception of the user's code, on its way to everyone who waited for it.
@@ -126,17 +156,23 @@ fn raised(py: Python<'_>, failure: &Failure) -> Py<PyAny> {
 #[pyclass(frozen, module = "flask_larder._native")]
 pub(crate) struct Permit {
     permit: Mutex<Option<CorePermit>>,
+    /// Where the permit is while the load may outlive the wait for it.
+    handed: Mutex<Option<CoreHanded>>,
     blocks: bool,
     number: u64,
+    is_limited: bool,
 }
 
 impl Permit {
     fn new(permit: CorePermit, blocks: bool) -> Self {
         let number = permit.load().number();
+        let is_limited = permit.is_limited();
         Self {
             permit: Mutex::new(Some(permit)),
+            handed: Mutex::new(None),
             blocks,
             number,
+            is_limited,
         }
     }
 
@@ -161,13 +197,71 @@ impl Permit {
         self.number
     }
 
-    /// Whether something out of date is stored, which `fail` may serve.
+    /// Whether whoever asked waits for the load for a limited time.
+    #[getter]
+    fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
+    /// Gives the permit to a load that may outlive the wait for it, and answers what the caller waits
+    /// with. The load takes it `back` when it has ended.
+    fn hand_over(&self) -> PyResult<Patience> {
+        let (handed, patience) = self.take()?.hand_over();
+        *self.handed.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed);
+        Ok(Patience::new(patience, self.blocks))
+    }
+
+    /// Takes the permit back at the end of the load. False where it ended too late, and what it brings is
+    /// to be thrown away.
+    fn back(&self) -> bool {
+        let handed = self
+            .handed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let permit = handed.and_then(|handed| handed.take());
+        let is_there = permit.is_some();
+        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        is_there
+    }
+
+    /// Whether something out of date is stored.
     #[getter]
     fn has_previous(&self) -> bool {
         let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
         permit
             .as_ref()
             .is_some_and(|permit| permit.previous().is_some())
+    }
+
+    /// Whether something out of date is stored that `fail` would serve.
+    #[getter]
+    fn has_spare(&self) -> bool {
+        let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        permit
+            .as_ref()
+            .is_some_and(|permit| permit.spare().is_some())
+    }
+
+    /// What is stored and out of date, in a tuple of one; `None` where there is nothing.
+    #[getter]
+    fn previous(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
+        let own = {
+            let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+            permit
+                .as_ref()
+                .and_then(|permit| permit.previous().cloned())
+        };
+        let entry = own.or_else(|| {
+            let handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+            handed
+                .as_ref()
+                .and_then(|handed| handed.previous().cloned())
+        });
+        // Unpickling runs code, which may ask for this permit.
+        entry
+            .map(|entry| Ok((entry.value.give(py)?.unbind(),)))
+            .transpose()
     }
 
     /// Stores what was loaded in `seconds`, and hands it to everyone who waits.
@@ -180,6 +274,46 @@ impl Permit {
     ) -> PyResult<Outcome> {
         self.settle(py, value, seconds, |permit, value| {
             permit.store(value, &policy.0)
+        })
+    }
+
+    /// Stores what is stored already under new times, with its tags and those of the policy. `value` is what
+    /// `previous` has; a page may have got its codings again.
+    fn renew(
+        &self,
+        py: Python<'_>,
+        policy: &Policy,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<Outcome> {
+        let page = match value.cast_exact::<Page>() {
+            Ok(page) => PyValue::keep(page.as_any()).ok(),
+            Err(_) => None,
+        };
+        let permit = self.take()?;
+        let previous = permit.previous().map(|previous| previous.value.clone());
+        let Some(value) = page.or(previous) else {
+            return Err(nothing_to_renew());
+        };
+        let weight = value.weight();
+        match run(py, self.blocks, permit.renew_as(value, &policy.0))? {
+            Ok(stored) => Ok(outcome(stored, weight)),
+            Err(_) => Err(nothing_to_renew()),
+        }
+    }
+
+    /// As `store`, under another variant of the same base key; those who wait look up anew.
+    #[expect(clippy::too_many_arguments, reason = "those of `store`, and the key")]
+    fn store_under(
+        &self,
+        py: Python<'_>,
+        variant: &Key,
+        value: &Bound<'_, PyAny>,
+        policy: &Policy,
+        seconds: f64,
+    ) -> PyResult<Outcome> {
+        let variant = variant.0.clone();
+        self.settle(py, value, seconds, |permit, value| async move {
+            permit.store_under(&variant, value, &policy.0).await
         })
     }
 
@@ -223,7 +357,12 @@ impl Permit {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        drop(permit);
+        let handed = self
+            .handed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop((permit, handed));
     }
 }
 
@@ -254,11 +393,24 @@ impl Permit {
     }
 }
 
+fn nothing_to_renew() -> PyErr {
+    PyRuntimeError::new_err("nothing is stored to be renewed")
+}
+
 pub(crate) fn outcome(stored: Stored, weight: usize) -> Outcome {
     match stored {
         Stored::Stored => ("stored", None, weight),
         Stored::Fenced => ("fenced", None, weight),
         Stored::Refused(reason) => ("refused", Some(reason.to_string()), weight),
+    }
+}
+
+/// Whether something is stored, where that says all.
+pub(crate) fn is_stored(stored: &Stored) -> Option<bool> {
+    match stored {
+        Stored::Stored => Some(true),
+        Stored::Fenced | Stored::Refused(Reason::Superseded) => Some(false),
+        Stored::Refused(_) => None,
     }
 }
 
@@ -281,6 +433,10 @@ fn reason_named(text: &str) -> Reason {
         "do-not-keep" => Reason::DoNotKeep,
         "stream" => Reason::Stream,
         "unkeyable" => Reason::Unkeyable(detail.into()),
+        "unkeyed-input" => Reason::UnkeyedInput(detail.into()),
+        "range" => Reason::Range,
+        "login" => Reason::Login,
+        "request" => Reason::Request,
         "uncodable" => Reason::Uncodable(detail.into()),
         _ => Reason::Filtered,
     }

@@ -6,15 +6,11 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
 
 use crate::forking::once;
 
 struct Source {
-    /// The `get` of the context variable, bound to it.
-    get: Option<Py<PyAny>>,
-    /// Its arguments, made once: this is asked on every hit.
-    none: Py<PyTuple>,
+    variable: Option<Variable>,
     fallback: Py<PyAny>,
 }
 
@@ -27,14 +23,10 @@ impl Source {
                 .name()
                 .is_ok_and(|name| name == "ContextVar")
         });
-        let get = variable
-            .map(|variable| variable.getattr("get"))
-            .transpose()?;
-        let none = PyTuple::new(py, [py.None()])?.unbind();
+        let variable = variable.map(Variable::new).transpose()?;
         let fallback = py.import("flask_larder._context")?.getattr(fallback)?;
         Ok(Self {
-            get: get.map(Bound::unbind),
-            none,
+            variable,
             fallback: fallback.unbind(),
         })
     }
@@ -45,16 +37,71 @@ impl Source {
         py: Python<'py>,
         name: &Bound<'py, pyo3::types::PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = match &self.get {
+        let found = match &self.variable {
             None => self.fallback.bind(py).call0()?,
-            Some(get) => {
-                let context = get.bind(py).call1(self.none.bind(py))?;
-                if context.is_none() {
-                    return Ok(None);
-                }
-                context.getattr(name)?
-            }
+            Some(variable) => match variable.get(py)? {
+                Some(context) => context.getattr(name)?,
+                None => return Ok(None),
+            },
         };
+        Ok((!found.is_none()).then_some(found))
+    }
+}
+
+/// A context variable that is asked on every hit.
+#[cfg(not(feature = "abi3"))]
+struct Variable(Py<PyAny>);
+
+#[cfg(not(feature = "abi3"))]
+impl Variable {
+    #[expect(clippy::unnecessary_wraps, reason = "the other one may fail")]
+    fn new(variable: Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(variable.unbind()))
+    }
+
+    /// What it is set to; `None` also where that is `None`.
+    #[inline]
+    #[expect(
+        unsafe_code,
+        reason = "a fifth of a memoized hit is saved: no call of a method"
+    )]
+    fn get<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut value = std::ptr::null_mut();
+        let default = std::ptr::null_mut();
+        // SAFETY: `Source::find` has seen that this is a `ContextVar`, and keeps it alive. What is put
+        // into `value` is a reference of our own, or null where it is not set and there is no default.
+        let found = unsafe {
+            if pyo3::ffi::PyContextVar_Get(self.0.as_ptr(), default, &raw mut value) < 0 {
+                return Err(PyErr::fetch(py));
+            }
+            Bound::from_owned_ptr_or_opt(py, value)
+        };
+        Ok(found.filter(|found| !found.is_none()))
+    }
+}
+
+/// A context variable that is asked on every hit.
+#[cfg(feature = "abi3")]
+struct Variable {
+    /// Its `get`, bound to it.
+    get: Py<PyAny>,
+    /// The arguments, made once.
+    none: Py<pyo3::types::PyTuple>,
+}
+
+#[cfg(feature = "abi3")]
+impl Variable {
+    fn new(variable: Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = variable.py();
+        Ok(Self {
+            get: variable.getattr("get")?.unbind(),
+            none: pyo3::types::PyTuple::new(py, [py.None()])?.unbind(),
+        })
+    }
+
+    /// What it is set to; `None` also where that is `None`.
+    fn get<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = self.get.bind(py).call1(self.none.bind(py))?;
         Ok((!found.is_none()).then_some(found))
     }
 }

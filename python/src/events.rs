@@ -2,9 +2,11 @@
 
 use larder_core::{Event, Key};
 use larder_stores::StoreEvent;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-use crate::foreign::is_interrupted;
+use crate::ending;
+use crate::foreign::{interrupt, is_interrupted};
 
 /// Hands an event of the engine to Python. Only what a person may want to know of goes there: hits,
 /// misses and stores are counted elsewhere.
@@ -17,10 +19,12 @@ pub(crate) fn tell(callback: &Py<PyAny>, event: &Event<'_>) {
             hidden: true,
             error,
         } => ("load-failed", Some(*key), error.to_string()),
+        Event::LateLoadFailed { key, error } => ("background-error", Some(*key), error.to_string()),
         Event::PurgeOwed { owed, error } => ("purge-owed", None, format!("{owed} so far: {error}")),
         Event::PurgesPaid(paid) => ("purges-paid", None, paid.to_string()),
         Event::Fenced(key) => ("fenced", Some(*key), String::new()),
         Event::GaveUp(key) => ("gave-up", Some(*key), String::new()),
+        Event::VariantEvicted(key) => ("variants-capped", Some(*key), String::new()),
         _ => return,
     };
     call(callback, name, key.map(shown), &detail);
@@ -39,6 +43,9 @@ pub(crate) fn tell_of_store(callback: &Py<PyAny>, event: &StoreEvent<'_>) {
         StoreEvent::ReadersCleared(count) => {
             call(callback, "readers-cleared", None, &count.to_string());
         }
+        StoreEvent::Alone(error) => call(callback, "store-alone", None, error),
+        StoreEvent::Back => call(callback, "store-back", None, "the far store answers again"),
+        StoreEvent::PurgesPaid(paid) => call(callback, "purges-paid", None, &paid.to_string()),
         _ => {}
     }
 }
@@ -56,8 +63,13 @@ fn shown(key: &Key) -> String {
 pub(crate) fn call(callback: &Py<PyAny>, name: &str, about: Option<String>, detail: &str) {
     // An interpreter that is shutting down has nobody left to tell.
     Python::try_attach(|py| {
-        if let Err(error) = callback.call1(py, (name, about, detail)) {
-            error.write_unraisable(py, Some(callback.bind(py)));
+        match ending::call(callback.bind(py), (name, about, detail)) {
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                error.write_unraisable(py, Some(callback.bind(py)));
+            }
+            // Ctrl-C is for whoever called, wherever Python happened to be when it came.
+            Err(error) => interrupt(error),
+            Ok(_) => {}
         }
     });
 }

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
-use crate::engine::{Engine, raise};
+use crate::engine::Engine;
+use crate::errors::raise;
 use crate::events::call;
 use crate::key::named;
 use crate::packing::Packing;

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use larder_core::store::{Found, KeyValue, Keyed, Look};
+use larder_core::store::{Found, KeyValue, Keyed, Look, Memory, Tiered};
 use larder_core::{AnyStore, Error, ErrorKind, Result};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
@@ -15,9 +15,13 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
-use crate::engine::{Engine, raise};
+use crate::ending;
+use crate::engine::Engine;
+use crate::errors::raise;
 use crate::key::named;
 use crate::packing::Packing;
+use crate::policy::span;
+use crate::value::PyValue;
 
 /// The object that `flask_larder.foreign.Pairs` describes.
 #[derive(Debug)]
@@ -39,6 +43,11 @@ pub(crate) fn is_interrupted() -> bool {
     INTERRUPTED.with_borrow(Option::is_some)
 }
 
+/// Keeps something of that kind for the end of the operation.
+pub(crate) fn interrupt(error: PyErr) {
+    INTERRUPTED.set(Some(error));
+}
+
 fn failed(py: Python<'_>, error: PyErr) -> Error {
     if error.is_instance_of::<PyException>(py) {
         let kind = error.get_type(py).name();
@@ -46,7 +55,7 @@ fn failed(py: Python<'_>, error: PyErr) -> Error {
         let detail = format!("the back end raised {kind}: {}", error.value(py));
         return Error::new(ErrorKind::Store, detail).caused_by(error);
     }
-    INTERRUPTED.set(Some(error));
+    interrupt(error);
     Error::new(ErrorKind::Store, "the call of the back end was interrupted")
 }
 
@@ -95,7 +104,10 @@ impl KeyValue for Pairs {
     async fn get_many(&self, names: &[Vec<u8>]) -> Result<Vec<Look>> {
         self.with(|pairs| {
             let py = pairs.py();
-            let found = pairs.call_method1(intern!(py, "get_many"), (texts(py, names)?,))?;
+            let found = ending::call(
+                &pairs.getattr(intern!(py, "get_many"))?,
+                (texts(py, names)?,),
+            )?;
             let mut values = Vec::with_capacity(names.len());
             for value in found.try_iter()? {
                 let value = value?;
@@ -115,7 +127,7 @@ impl KeyValue for Pairs {
         self.with(|pairs| {
             let py = pairs.py();
             let arguments = (text(py, name)?, PyBytes::new(py, &bytes), seconds(life));
-            pairs.call_method1(intern!(py, "set"), arguments).map(drop)
+            ending::call(&pairs.getattr(intern!(py, "set"))?, arguments).map(drop)
         })
     }
 
@@ -123,7 +135,7 @@ impl KeyValue for Pairs {
         self.with(|pairs| {
             let py = pairs.py();
             let arguments = (text(py, name)?, PyBytes::new(py, &bytes), seconds(life));
-            pairs.call_method1(intern!(py, "add"), arguments)?.extract()
+            ending::call(&pairs.getattr(intern!(py, "add"))?, arguments)?.extract()
         })
     }
 
@@ -137,9 +149,7 @@ impl KeyValue for Pairs {
             let py = pairs.py();
             let (old, new) = (PyBytes::new(py, &old.bytes), PyBytes::new(py, &new));
             let arguments = (text(py, name)?, old, new, seconds(life));
-            pairs
-                .call_method1(intern!(py, "swap"), arguments)?
-                .extract()
+            ending::call(&pairs.getattr(intern!(py, "swap"))?, arguments)?.extract()
         })
     }
 
@@ -151,15 +161,36 @@ impl KeyValue for Pairs {
         self.with(|pairs| {
             let py = pairs.py();
             let names = (texts(py, names)?,);
-            pairs
-                .call_method1(intern!(py, "delete_many"), names)
-                .map(drop)
+            ending::call(&pairs.getattr(intern!(py, "delete_many"))?, names).map(drop)
         })
     }
 
-    async fn clear(&self, _start: &[u8]) -> Result<()> {
-        self.with(|pairs| pairs.call_method0(intern!(pairs.py(), "clear")).map(drop))
+    async fn reclaim(&self, _around_tag: (&[u8], &[u8]), _only: fn(&[u8]) -> bool) {
+        // What is left lies there until its time is over, or room is needed.
+        let _left = self.with(|pairs| {
+            let clear = pairs.getattr(intern!(pairs.py(), "clear"))?;
+            ending::call(&clear, ()).map(drop)
+        });
     }
+}
+
+/// The bytes and the seconds of a near tier, as far as somebody chose them.
+type Near = (Option<usize>, Option<f64>);
+
+/// The store with a near tier in front of it.
+fn in_front(
+    store: Keyed<Pairs, PyCodec>,
+    (bytes, seconds): Near,
+) -> PyResult<Tiered<PyValue, Keyed<Pairs, PyCodec>>> {
+    let mut near = Memory::builder();
+    if let Some(bytes) = bytes {
+        near = near.max_bytes(bytes);
+    }
+    let mut tiers = Tiered::builder(store).near(near).clock(process_clock());
+    if let Some(seconds) = seconds {
+        tiers = tiers.ttl(span("CACHE_NEAR_TIMEOUT", seconds)?);
+    }
+    tiers.build().map_err(raise)
 }
 
 /// A store over a back end: its engine, and the names of its keys.
@@ -172,16 +203,18 @@ pub struct ForeignStore {
 #[pymethods]
 impl ForeignStore {
     /// A store over `pairs`, an object as `flask_larder.foreign.Pairs` describes it. `packing` seals
-    /// the entries.
+    /// the entries. `near` is the size of a near tier in front of it, in bytes, and how many seconds
+    /// that keeps a copy.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
-    #[pyo3(signature = (pairs, *, namespace, packing, max_value, on_event=None))]
+    #[pyo3(signature = (pairs, *, namespace, packing, max_value, near=None, on_event=None))]
     fn new(
         py: Python<'_>,
         pairs: Py<PyAny>,
         namespace: String,
         packing: &Packing,
         max_value: usize,
+        near: Option<Near>,
         on_event: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let store = Keyed::<Pairs, PyCodec>::builder(Pairs(pairs))
@@ -192,7 +225,11 @@ impl ForeignStore {
             .clock(process_clock())
             .build(PyCodec::new(packing.0.seals()))
             .map_err(raise)?;
-        let engine = Engine::build(AnyStore::new(store.clone()), max_value, on_event).in_python();
+        let whole = match near {
+            None => AnyStore::new(store.clone()),
+            Some(near) => AnyStore::new(in_front(store.clone(), near)?),
+        };
+        let engine = Engine::build(whole, max_value, on_event).in_python();
         Ok(Self {
             engine: Py::new(py, engine)?,
             store,

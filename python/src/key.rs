@@ -48,6 +48,12 @@ impl Key {
         !self.0.is_base()
     }
 
+    /// The variant as text for people.
+    #[getter]
+    fn variant(&self) -> String {
+        self.0.shown_variant()
+    }
+
     /// 32 hexadecimal digits that tell this key from others, variants of one base key included.
     #[getter]
     fn digest(&self) -> String {

@@ -6,6 +6,8 @@ use larder_core::{Lifetime, Tag};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::errors::raise;
+
 /// How long a value may be used, and what then. Seconds are floats; `None` as `timeout` is for ever,
 /// a negative one is "do not keep".
 #[pyclass(frozen, from_py_object, module = "flask_larder._native")]
@@ -32,24 +34,38 @@ fn lifetime(timeout: Option<f64>) -> PyResult<Lifetime> {
 #[pymethods]
 impl Policy {
     #[new]
-    #[pyo3(signature = (timeout, *, stale=0.0, stale_on_error=0.0, throttle=None, wait=None))]
+    #[pyo3(signature = (timeout, *, stale=0.0, stale_on_error=0.0, revalidate=0.0, throttle=None,
+        wait=None, soft_timeout=None, hard_timeout=None, background=true))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python call")]
     fn new(
         timeout: Option<f64>,
         stale: f64,
         stale_on_error: f64,
+        revalidate: f64,
         throttle: Option<f64>,
         wait: Option<f64>,
+        soft_timeout: Option<f64>,
+        hard_timeout: Option<f64>,
+        background: bool,
     ) -> PyResult<Self> {
         let mut policy = larder_core::Policy::new(lifetime(timeout)?)
             .stale_while_revalidate(span("stale", stale)?)
-            .stale_if_error(span("stale_on_error", stale_on_error)?);
+            .stale_if_error(span("stale_on_error", stale_on_error)?)
+            .revalidate_for(span("revalidate", revalidate)?);
         if let Some(throttle) = throttle {
             policy = policy.throttle(span("throttle", throttle)?);
         }
         if let Some(wait) = wait {
             policy = policy.wait(span("wait", wait)?);
         }
-        Ok(Self(policy))
+        if let Some(soft) = soft_timeout {
+            policy = policy.soft_timeout(span("soft_timeout", soft)?);
+        }
+        if let Some(hard) = hard_timeout {
+            policy = policy.hard_timeout(span("hard_timeout", hard)?);
+        }
+        policy.discard_late = !background;
+        policy.checked().map(Self).map_err(raise)
     }
 
     /// The same policy with these tags besides its own. `functions` are namespaces of memoized

@@ -11,7 +11,8 @@ use pyo3::types::{PyList, PyTuple};
 
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
-use crate::engine::{Engine, keys_of, raise};
+use crate::engine::{Engine, keys_of};
+use crate::errors::raise;
 use crate::events::listener;
 use crate::key::named;
 use crate::packing::Packing;
@@ -135,7 +136,7 @@ impl RedisSpace {
         let list = PyList::empty(py);
         for reading in readings {
             match reading.entry {
-                Some(entry) if entry.meta.freshness(now) == Freshness::Fresh => {
+                Some(entry) if entry.freshness(now) == Freshness::Fresh => {
                     list.append((entry.value.give(py)?,))?;
                 }
                 _ => list.append(py.None())?,

@@ -3,10 +3,12 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 
+use crate::early::Sent;
 use crate::forking::once;
 use crate::value::Page;
+use crate::view::wire;
 
 /// Makes responses of stored pages, in the response class of one application.
 #[pyclass(frozen, module = "flask_larder._native")]
@@ -50,6 +52,73 @@ impl Responder {
                 self.class.bind(py).call1(parts)
             }
         }
+    }
+}
+
+impl Responder {
+    /// What a request is sent for a stored value; `None` where that takes a response. `text` are the headers
+    /// of the response to a text, if they are known.
+    pub(crate) fn sent<'py>(
+        &self,
+        environ: &Bound<'py, PyDict>,
+        value: &Bound<'py, PyAny>,
+        text: Option<&[Py<PyTuple>]>,
+    ) -> PyResult<Option<Sent<'py>>> {
+        let py = environ.py();
+        if let Ok(page) = value.cast_exact::<Page>() {
+            return self.page(environ, page);
+        }
+        let Some(headers) = text else {
+            return Ok(None);
+        };
+        let body = if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            bytes.clone()
+        } else if let Ok(text) = value.cast_exact::<PyString>() {
+            PyBytes::new(py, text.to_str()?.as_bytes())
+        } else {
+            return Ok(None);
+        };
+        let own = PyList::empty(py);
+        let name = intern!(py, "Content-Length");
+        for pair in headers {
+            let pair = pair.bind(py);
+            if pair.get_borrowed_item(0)?.eq(name)? {
+                let length = body.as_bytes().len().to_string();
+                own.append(PyTuple::new(py, [name, &PyString::new(py, &length)])?)?;
+            } else {
+                own.append(pair)?;
+            }
+        }
+        let line = intern!(py, "200 OK").clone();
+        Ok(Some(Sent {
+            line,
+            headers: own,
+            body,
+        }))
+    }
+
+    /// As `sent`, for a page.
+    pub(crate) fn page<'py>(
+        &self,
+        environ: &Bound<'py, PyDict>,
+        page: &Bound<'py, Page>,
+    ) -> PyResult<Option<Sent<'py>>> {
+        let (py, found) = (page.py(), page.get());
+        if self.prepared.is_none() || !found.plain() {
+            return Ok(None);
+        }
+        if found.status() != 200 {
+            // Without a body the headers of other answers are others.
+            let method = wire(environ, intern!(py, "REQUEST_METHOD"))?;
+            if method.is_none_or(|method| !matches!(method.text(), Ok("GET"))) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Sent {
+            line: found.line(py),
+            headers: found.headers(py),
+            body: found.body(py),
+        }))
     }
 }
 

@@ -4,7 +4,7 @@ use larder_stores::{StoreUrl, parse_size};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::engine::raise;
+use crate::errors::raise;
 
 /// The number of bytes that a text such as "64MB" means; `name` is the option that an error names.
 #[pyfunction]

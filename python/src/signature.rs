@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::arguments::{self, Unkeyable};
 use crate::key::Key;
+use crate::positions::Positions;
 
 /// A parameter that can be filled by position or by name.
 struct Parameter {
@@ -167,59 +168,72 @@ impl Signature {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> Result<larder_core::Key, NoKey> {
-        let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
         let mut writer = KeyWriter::with_capacity(ROOM);
-        let mut used = self.write_named(py, &mut writer, args, kwargs)?;
+        self.write(py, &mut writer, args, kwargs)?;
+        Ok(self.key_of(&writer))
+    }
+
+    /// Writes down what tells a call from other calls.
+    pub(crate) fn write<'py>(
+        &self,
+        py: Python<'py>,
+        writer: &mut KeyWriter,
+        args: &impl Positions<'py>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> Result<(), NoKey> {
+        let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
+        let mut used = self.write_named(py, writer, args, kwargs)?;
         for parameter in &self.keyword_only {
-            used += usize::from(parameter.write(py, &mut writer, None, kwargs)?);
+            used += usize::from(parameter.write(py, writer, None, kwargs)?);
         }
-        self.write_more(&mut writer, args, kwargs, used)?;
+        self.write_more(writer, args, kwargs, used)?;
         if let Some(salt) = &self.salt {
             writer.text(salt);
         }
+        Ok(())
+    }
+
+    /// The key of a call that is written down.
+    pub(crate) fn key_of(&self, writer: &KeyWriter) -> larder_core::Key {
         let mut base = Vec::with_capacity(self.namespace.len() + 33);
         base.extend_from_slice(self.namespace.as_bytes());
         base.push(b'/');
         base.extend_from_slice(&hex(writer.digest()));
-        Ok(larder_core::Key::assemble(
-            Kind::Memoize,
-            &base,
-            writer.as_bytes(),
-        ))
+        larder_core::Key::assemble(Kind::Memoize, &base, writer.as_bytes())
     }
 
     /// Writes the parameters that have a position; answers how many names were used for them.
-    fn write_named(
+    fn write_named<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         writer: &mut KeyWriter,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
+        args: &impl Positions<'py>,
+        kwargs: Option<&Bound<'py, PyDict>>,
     ) -> Result<usize, NoKey> {
         writer.tuple(self.named.len() + self.keyword_only.len());
         let mut used = 0;
         for (place, parameter) in self.named.iter().enumerate() {
-            let given = args.get_item(place).ok();
-            used += usize::from(parameter.write(py, writer, given.as_ref(), kwargs)?);
+            let given = (place < args.count()).then(|| args.at(place)).transpose()?;
+            used += usize::from(parameter.write(py, writer, given.as_deref(), kwargs)?);
         }
         Ok(used)
     }
 
     /// Writes what only `*args` and `**kwargs` take.
-    fn write_more(
+    fn write_more<'py>(
         &self,
         writer: &mut KeyWriter,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
+        args: &impl Positions<'py>,
+        kwargs: Option<&Bound<'py, PyDict>>,
         used: usize,
     ) -> Result<(), NoKey> {
-        if args.len() > self.named.len() {
+        if args.count() > self.named.len() {
             if !self.more_positions {
                 return Err(NoKey::Unbound);
             }
-            writer.list(args.len() - self.named.len());
-            for value in args.iter().skip(self.named.len()) {
-                write(writer, &value)?;
+            writer.list(args.count() - self.named.len());
+            for place in self.named.len()..args.count() {
+                write(writer, &*args.at(place)?)?;
             }
         } else if self.more_positions {
             writer.list(0);
@@ -234,7 +248,7 @@ impl Signature {
         let mut members = Vec::new();
         for (name, value) in kwargs.into_iter().flatten() {
             let known = |p: &Parameter| {
-                !p.positional && p.name.bind(args.py()).as_any().eq(&name).unwrap_or(false)
+                !p.positional && p.name.bind(name.py()).as_any().eq(&name).unwrap_or(false)
             };
             if !self.named.iter().any(known) && !self.keyword_only.iter().any(known) {
                 let (mut key, mut member) = (KeyWriter::new(), KeyWriter::new());

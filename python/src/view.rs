@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use http::header::HeaderName;
-use larder_core::{Key as CoreKey, KeyWriter, Kind};
+use larder_core::{Clock, Key as CoreKey, KeyWriter, Kind, SystemClock};
+use larder_http::NoVarySearch;
 use larder_http::key as rule;
 use larder_http::key::page::{self, Path, Place};
 use pyo3::exceptions::PyValueError;
@@ -13,7 +14,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::arguments;
+use crate::ending;
+use crate::http::{PageFields, Searches};
 use crate::key::Key;
+use crate::value::Page;
 
 /// The key rule of one view.
 ///
@@ -35,6 +39,7 @@ pub struct ViewKey {
     identity: KeyWriter,
     /// Whether the key is the one that a Rust service has for the same URL.
     shared: bool,
+    searches: Searches,
 }
 
 /// Bytes that the variant of most requests fits in, host and query included.
@@ -79,7 +84,22 @@ impl ViewKey {
             values,
             identity,
             shared,
+            searches: Searches::default(),
         }
+    }
+
+    /// Learns what a page says of the queries that it does not depend on; the keys of its path are made
+    /// accordingly from now on. Whether anything is known of any path.
+    fn learn_search(&self, request: &Bound<'_, PyAny>, page: &Bound<'_, Page>) -> PyResult<bool> {
+        if !self.query {
+            return Ok(false);
+        }
+        let environ = environ_of(request)?;
+        let path = wire(&environ, intern!(request.py(), "PATH_INFO"))?;
+        let headers = page.get().headers(request.py());
+        let said = NoVarySearch::read(&PageFields(&headers));
+        self.searches.learn(&bytes_of(path.as_ref())?, said);
+        Ok(self.searches.any())
     }
 
     /// What computes a value may hold the view, which holds this.
@@ -110,7 +130,7 @@ impl ViewKey {
         if self.shared {
             return self.shared_key(environ);
         }
-        let variant = self.variant(request, environ)?;
+        let variant = self.variant(environ)?;
         if let Some(base) = base {
             return Ok(CoreKey::assemble(
                 Kind::User,
@@ -118,20 +138,80 @@ impl ViewKey {
                 variant.as_bytes(),
             ));
         }
-        let Some(after) = &self.after else {
-            let base = self.before.as_bytes();
-            return Ok(CoreKey::assemble(Kind::User, base, variant.as_bytes()));
-        };
+        if self.after.is_none() {
+            return Ok(self.key_with(&variant, b""));
+        }
         let path = request.getattr(intern!(request.py(), "path"))?;
         let path = path.cast_into::<PyString>()?;
-        let mut whole = Vec::with_capacity(self.before.len() + after.len() + 64);
-        whole.extend_from_slice(self.before.as_bytes());
-        match path.to_str() {
-            Ok(path) => whole.extend_from_slice(path.as_bytes()),
-            Err(_) => whole.extend_from_slice(&text(&path)?),
+        Ok(match path.to_str() {
+            Ok(path) => self.key_with(&variant, path.as_bytes()),
+            Err(_) => self.key_with(&variant, &text(&path)?),
+        })
+    }
+
+    /// Writes down all that the key of a request is made of, as it stands there: the key of the same
+    /// bytes is the same. `path` is that of the request as Flask decodes it. `false` where the key is made
+    /// of more than a few texts, or changes with what is learned.
+    pub(crate) fn sketch(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        path: &[u8],
+        out: &mut KeyWriter,
+    ) -> PyResult<bool> {
+        let asked = self.cookies.is_empty() && self.parameters.is_empty() && self.values.is_empty();
+        if self.shared || !asked || self.searches.any() {
+            return Ok(false);
         }
+        let py = environ.py();
+        if self.after.is_some() {
+            out.bytes(path);
+        }
+        if self.host {
+            // `SERVER_NAME` is asked for where there is no `HTTP_HOST`: a text is in the place of one, and
+            // two are in the place of none.
+            let host = intern!(py, "HTTP_HOST");
+            if !sketch(environ, host, out)? {
+                sketch(environ, intern!(py, "SERVER_NAME"), out)?;
+            }
+            sketch(environ, intern!(py, "wsgi.url_scheme"), out)?;
+            sketch(environ, intern!(py, "SCRIPT_NAME"), out)?;
+        }
+        if self.query {
+            sketch(environ, intern!(py, "QUERY_STRING"), out)?;
+        }
+        for name in &self.headers {
+            sketch(environ, name.bind(py), out)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether the key takes a request that is being handled: what is computed asks for it.
+    pub(crate) fn needs_request(&self) -> bool {
+        !self.values.is_empty()
+    }
+
+    /// The key of a request whose path is known as Flask decodes it, in UTF-8.
+    pub(crate) fn key_of_path(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        path: &[u8],
+    ) -> PyResult<CoreKey> {
+        if self.shared {
+            return self.shared_key(environ);
+        }
+        Ok(self.key_with(&self.variant(environ)?, path))
+    }
+
+    fn key_with(&self, variant: &KeyWriter, path: &[u8]) -> CoreKey {
+        let Some(after) = &self.after else {
+            let base = self.before.as_bytes();
+            return CoreKey::assemble(Kind::User, base, variant.as_bytes());
+        };
+        let mut whole = Vec::with_capacity(self.before.len() + after.len() + path.len());
+        whole.extend_from_slice(self.before.as_bytes());
+        whole.extend_from_slice(path);
         whole.extend_from_slice(after.as_bytes());
-        Ok(CoreKey::assemble(Kind::User, &whole, variant.as_bytes()))
+        CoreKey::assemble(Kind::User, &whole, variant.as_bytes())
     }
 
     /// The key that a Rust service has too.
@@ -157,7 +237,7 @@ impl ViewKey {
         // WSGI does not tell an empty query from none.
         let query = query.as_deref().filter(|query| !query.is_empty());
         if self.parameters.is_empty() {
-            rule::query(&mut writer, query);
+            self.searches.write(&mut writer, &path, query);
         } else {
             rule::query_only(&mut writer, query, &self.parameters);
         }
@@ -184,12 +264,8 @@ impl ViewKey {
         Ok(CoreKey::assemble(Kind::User, &base, writer.as_bytes()))
     }
 
-    fn variant(
-        &self,
-        request: &Bound<'_, PyAny>,
-        environ: &Bound<'_, PyDict>,
-    ) -> PyResult<KeyWriter> {
-        let py = request.py();
+    fn variant(&self, environ: &Bound<'_, PyDict>) -> PyResult<KeyWriter> {
+        let py = environ.py();
         let mut writer = KeyWriter::with_capacity(ROOM);
         writer.append(&self.identity);
         if self.host {
@@ -198,7 +274,14 @@ impl ViewKey {
         if self.query {
             // WSGI does not tell an empty query from none.
             let query = wire(environ, intern!(py, "QUERY_STRING"))?;
-            rule::query(&mut writer, Some(&bytes_of(query.as_ref())?));
+            let query = bytes_of(query.as_ref())?;
+            if self.searches.any() {
+                let path = wire(environ, intern!(py, "PATH_INFO"))?;
+                self.searches
+                    .write(&mut writer, &bytes_of(path.as_ref())?, Some(&query));
+            } else {
+                rule::query(&mut writer, Some(&query));
+            }
         }
         for name in &self.headers {
             let name = name.bind(py);
@@ -217,7 +300,7 @@ impl ViewKey {
             rule::query_only(&mut writer, query.as_deref(), &self.parameters);
         }
         for value in &self.values {
-            let value = value.bind(py).call0()?;
+            let value = ending::call(value.bind(py), ())?;
             arguments::write(rule::value(&mut writer, "value"), &value)
                 .map_err(arguments::Unkeyable::into_py_err)?;
         }
@@ -233,7 +316,7 @@ pub(crate) fn environ_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py
 }
 
 /// The bytes of a text, lone surrogates included.
-fn text(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+pub(crate) fn text(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let value = value.cast::<PyString>()?;
     if let Ok(text) = value.to_cow() {
         return Ok(text.into_owned().into_bytes());
@@ -268,7 +351,7 @@ fn scheme_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, Py
     Ok(scheme.map(Bound::cast_into::<PyString>).transpose()?)
 }
 
-fn host_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Option<Wire<'py>>> {
+pub(crate) fn host_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Option<Wire<'py>>> {
     let py = environ.py();
     match wire(environ, intern!(py, "HTTP_HOST"))? {
         Some(host) => Ok(Some(host)),
@@ -289,12 +372,31 @@ fn write_host(writer: &mut KeyWriter, environ: &Bound<'_, PyDict>) -> PyResult<(
     Ok(())
 }
 
+/// Writes down a text of a WSGI environment. Whether there is one.
+fn sketch(
+    environ: &Bound<'_, PyDict>,
+    name: &Bound<'_, PyString>,
+    out: &mut KeyWriter,
+) -> PyResult<bool> {
+    let Some(value) = wire(environ, name)? else {
+        out.none();
+        return Ok(false);
+    };
+    out.text(value.text()?);
+    Ok(true)
+}
+
 /// A text of a WSGI environment.
-struct Wire<'py>(Bound<'py, PyString>);
+pub(crate) struct Wire<'py>(Bound<'py, PyString>);
 
 impl Wire<'_> {
+    /// The text, for what is compared with words.
+    pub(crate) fn text(&self) -> PyResult<&str> {
+        self.0.to_str()
+    }
+
     /// The bytes that the client sent (PEP 3333: each character is one).
-    fn bytes(&self) -> PyResult<Cow<'_, [u8]>> {
+    pub(crate) fn bytes(&self) -> PyResult<Cow<'_, [u8]>> {
         let text = self.0.to_str()?;
         if text.is_ascii() {
             return Ok(Cow::Borrowed(text.as_bytes()));
@@ -304,7 +406,7 @@ impl Wire<'_> {
     }
 }
 
-fn wire<'py>(
+pub(crate) fn wire<'py>(
     environ: &Bound<'py, PyDict>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Wire<'py>>> {
@@ -316,7 +418,7 @@ fn wire<'py>(
 }
 
 /// The bytes of a text that may be absent; none where it is.
-fn bytes_of<'a>(text: Option<&'a Wire<'_>>) -> PyResult<Cow<'a, [u8]>> {
+pub(crate) fn bytes_of<'a>(text: Option<&'a Wire<'_>>) -> PyResult<Cow<'a, [u8]>> {
     text.map_or(Ok(Cow::Borrowed(&[])), Wire::bytes)
 }
 
@@ -339,7 +441,9 @@ fn askable(method: &str, authorization: bool, keyed: bool) -> Option<String> {
 #[pyfunction]
 fn shareable(headers: Vec<(String, String)>, keyed: Vec<String>) -> Option<String> {
     let in_key = |name: &http::HeaderName| keyed.iter().any(|key| key == name.as_str());
-    let refused = larder_http::storable::shareable(headers.as_slice(), &in_key).err();
+    let now = SystemClock::shared().now();
+    let told = larder_http::Told::read(headers.as_slice(), &[], now);
+    let refused = larder_http::storable::shareable(headers.as_slice(), &told, &in_key).err();
     refused.map(|reason| reason.to_string())
 }
 

@@ -16,6 +16,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::ending;
 use crate::foreign::interruption;
 use crate::forking::once;
 
@@ -50,7 +51,7 @@ where
                 if let Poll::Ready(output) = poll(&waker) {
                     return uninterrupted(output);
                 }
-                park.call_method0(intern!(py, "wait"))?;
+                ending::call(&park.getattr(intern!(py, "wait"))?, ())?;
             }
         }
         None => {
@@ -113,11 +114,16 @@ impl Wake for Call {
         // An interpreter that is shutting down has nobody left to wake. An error is one of a loop
         // that is closed already: the same.
         Python::try_attach(|py| {
-            if let Err(error) = self.0.call0(py) {
+            if let Err(error) = ending::call(self.0.bind(py), ()) {
                 error.write_unraisable(py, Some(self.0.bind(py)));
             }
         });
     }
+}
+
+/// Whether the caller is a greenlet, which must not keep its thread waiting. In doubt it is.
+pub(crate) fn is_greenlet(py: Python<'_>) -> bool {
+    !matches!(greenlet_park(py), Ok(None))
 }
 
 /// What a greenlet waits by, if this is one; `None` on a plain thread.
@@ -127,7 +133,7 @@ fn greenlet_park(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
         let module = py.import("flask_larder._waiting")?;
         module.getattr("greenlet_park").map(Bound::unbind)
     })?;
-    let park = find.bind(py).call0()?;
+    let park = ending::call(find.bind(py), ())?;
     Ok((!park.is_none()).then_some(park))
 }
 

@@ -200,6 +200,11 @@ pub(crate) fn is_mutable(payload: &[u8]) -> bool {
     )
 }
 
+/// Whether the value of a payload is a page.
+pub(crate) fn is_page(payload: &[u8]) -> bool {
+    matches!(Reader::new(payload).item(), Ok(Item::Page { .. }))
+}
+
 /// Runs `work` with the interpreter, which may be shutting down.
 fn attached<T>(work: impl for<'py> FnOnce(Python<'py>) -> Result<T>) -> Result<T> {
     Python::try_attach(work).unwrap_or_else(|| {

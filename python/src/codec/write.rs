@@ -201,7 +201,7 @@ impl Encoder<'_> {
     fn page(&mut self, page: &Bound<'_, Page>) -> Result<()> {
         let (py, page) = (page.py(), page.get());
         let mut headers = Vec::new();
-        for pair in page.headers(py).iter() {
+        for pair in page.list(py).iter() {
             let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) =
                 pair.extract().map_err(failed)?;
             let name = latin_bytes(&name).map_err(failed)?;

@@ -15,13 +15,14 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use larder_core::Value;
+use larder_http::Coding;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyModule};
+use pyo3::types::{PyBytes, PyInt, PyModule};
 
 use crate::codec;
 use tree::{Found, Node, Walk};
 
-pub(crate) use page::{Page, latin, latin_bytes};
+pub(crate) use page::{Judged, Page, latin, latin_bytes};
 pub(crate) use pickled::Pickled;
 pub(crate) use refused::NotKept;
 pub(crate) use types::{Types, derives, type_name};
@@ -33,6 +34,8 @@ pub(crate) struct PyValue(Arc<Kept>);
 struct Kept {
     weight: usize,
     form: Form,
+    /// Whether it is a page that was asked for in codings.
+    is_coded: bool,
 }
 
 /// How an object is kept.
@@ -63,7 +66,12 @@ const OVERHEAD: usize = 16;
 impl PyValue {
     fn new(form: Form, behind: usize) -> Self {
         let weight = OVERHEAD + size_of::<Kept>() + behind;
-        Self(Arc::new(Kept { weight, form }))
+        let is_coded = false;
+        Self(Arc::new(Kept {
+            weight,
+            form,
+            is_coded,
+        }))
     }
 
     /// Keeps an object, so that nothing that happens to it from now on changes what is kept.
@@ -72,10 +80,13 @@ impl PyValue {
         match walk.find(object)? {
             Found::Leaf => {
                 let shared = object.clone().unbind();
-                Ok(Self::new(
-                    Form::Shared(shared, count_of(object)),
-                    walk.weight,
-                ))
+                let mut kept = Self::new(Form::Shared(shared, count_of(object)), walk.weight);
+                if let Ok(page) = object.cast_exact::<Page>()
+                    && let Some(kept) = Arc::get_mut(&mut kept.0)
+                {
+                    kept.is_coded = !page.get().coded().is_empty();
+                }
+                Ok(kept)
             }
             Found::Container(node) => Ok(Self::new(Form::Copied(node), walk.weight)),
             Found::Other => Self::keep_other(object),
@@ -134,6 +145,14 @@ impl PyValue {
         }
     }
 
+    /// The object that was kept, where it is the same for all.
+    pub(crate) fn shared(&self) -> Option<&Py<PyAny>> {
+        match &self.0.form {
+            Form::Shared(object, _) => Some(object),
+            _ => None,
+        }
+    }
+
     /// How the value leaves the process.
     pub(crate) fn outward(&self) -> Outward<'_> {
         match &self.0.form {
@@ -178,6 +197,47 @@ fn count_of(object: &Bound<'_, PyAny>) -> Option<i64> {
 }
 
 impl Value for PyValue {
+    const HEADS: bool = true;
+
+    /// That of a page. It takes the interpreter lock, while something is being stored outside the process.
+    fn head(&self) -> Option<Self> {
+        let may_be_page = match &self.0.form {
+            Form::Shared(_, count) => count.is_none(),
+            Form::Coded(coded) => codec::is_page(&coded.payload),
+            Form::Count(_) | Form::Copied(_) | Form::Pickled(_) => false,
+        };
+        if !may_be_page {
+            return None;
+        }
+        let head = |py: Python<'_>| {
+            let object = self.give(py).ok()?;
+            let page = object.cast_exact::<Page>().ok()?.get();
+            let list = page.list(py);
+            let all = list.get_slice(0, list.len());
+            let head = Page::assemble(page.status(), all, PyBytes::new(py, b""));
+            Self::keep(Bound::new(py, head).ok()?.as_any()).ok()
+        };
+        Python::try_attach(head).flatten()
+    }
+
+    const FORMS: &'static [u8] = &Coding::FORMS;
+
+    fn forms(&self) -> Vec<(u8, Option<Self>)> {
+        if !self.0.is_coded {
+            return Vec::new();
+        }
+        let forms = |py: Python<'_>| {
+            let object = self.give(py).ok()?;
+            let page = object.cast_exact::<Page>().ok()?.get();
+            let form = |(coding, page): &(Coding, Option<Py<Page>>)| {
+                let page = page.as_ref().map(|page| Self::keep(page.bind(py).as_any()));
+                (coding.form(), page.and_then(Result::ok))
+            };
+            Some(page.coded().iter().map(form).collect())
+        };
+        Python::try_attach(forms).flatten().unwrap_or_default()
+    }
+
     fn weight(&self) -> usize {
         self.0.weight
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
+use crate::ending;
 use crate::forking::once;
 
 use super::refused::NotKept;
@@ -32,7 +33,7 @@ impl Pickled {
     pub(crate) fn dump(object: &Bound<'_, PyAny>) -> Result<Self, NotKept> {
         let py = object.py();
         let name = type_name(object);
-        let dumped = pickle(py, &DUMPS, "dumps")?.call1((object, PROTOCOL));
+        let dumped = ending::call(&pickle(py, &DUMPS, "dumps")?, (object, PROTOCOL));
         match dumped {
             Ok(bytes) => Ok(Self {
                 bytes: Bytes::Made(bytes.cast_into::<PyBytes>().map_err(PyErr::from)?.unbind()),
@@ -57,8 +58,8 @@ impl Pickled {
     pub(crate) fn load<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let loads = pickle(py, &LOADS, "loads")?;
         match &self.bytes {
-            Bytes::Made(bytes) => loads.call1((bytes.bind(py),)),
-            Bytes::Read(bytes) => loads.call1((PyBytes::new(py, bytes),)),
+            Bytes::Made(bytes) => ending::call(&loads, (bytes.bind(py),)),
+            Bytes::Read(bytes) => ending::call(&loads, (PyBytes::new(py, bytes),)),
         }
     }
 

@@ -1,8 +1,11 @@
 //! When a hit may be answered without asking Python, and how.
 
+mod near;
+
 use std::sync::Arc;
 
-use larder_core::{Entry, Freshness, Key as CoreKey};
+use larder_core::store::Expected;
+use larder_core::{Entry, Freshness, Hit, Key as CoreKey, Served, Store, Tags};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -13,21 +16,27 @@ use crate::classic::ClassicCall;
 use crate::classic_view::ClassicView;
 use crate::context::{current_app, current_request};
 use crate::engine::CoreCache;
+use crate::http::{HttpResponder, may_want_less};
 use crate::key::Key;
+use crate::recent::Recent;
 use crate::respond::Responder;
 use crate::signature::{NoKey, Signature};
 use crate::stats::FunctionStats;
 use crate::value::{Page, PyValue};
-use crate::view::{ViewKey, environ_of};
-use crate::waiting::run;
+use crate::view::ViewKey;
+use crate::waiting::{is_greenlet, run};
 
 /// A key rule with a store: everything that a plain hit takes.
-pub(crate) struct Plan {
+#[pyclass(frozen, module = "flask_larder._native")]
+pub struct Plan {
     /// The engine's cache.
     pub(crate) entries: CoreCache,
     /// Whether what is not at hand is read all the same: from a store that takes microseconds and holds
     /// nobody up.
     pub(crate) reads: bool,
+    /// The tags of every call's policy, where what is not at hand is read from a server if a hit is to be
+    /// expected there; `None` where it is not.
+    pub(crate) far: Option<Tags>,
     /// The application that the store belongs to.
     pub(crate) app: Py<PyAny>,
     /// The cache, whose `app` is the one for callers outside of every context.
@@ -38,11 +47,16 @@ pub(crate) struct Plan {
     pub(crate) stats: Py<FunctionStats>,
     /// Makes a response of a stored page.
     pub(crate) respond: Py<PyAny>,
+    /// Whether that is an `HttpResponder`.
+    pub(crate) http: bool,
+    /// What was answered a moment ago.
+    pub(crate) recent: Recent,
 }
 
 /// What came of a look into the store.
 pub(crate) enum Looked<'py> {
-    Hit(Bound<'py, PyAny>),
+    /// What the caller gets, and the request whose key it was found under, if it was made of one.
+    Hit(Bound<'py, PyAny>, Option<Request<'py>>),
     /// No plain hit; the key that was made, or the exception that came of making it.
     Made(Bound<'py, PyAny>),
     /// No plain hit, and nothing that Python would have to do again.
@@ -52,6 +66,9 @@ pub(crate) enum Looked<'py> {
 /// A member of a dict, or an attribute of a class: where it is, its key or its name, and the very object
 /// that is expected there.
 pub(crate) type Watched = (Py<PyAny>, Py<PyAny>, Py<PyAny>);
+
+/// A request, and its environment.
+pub(crate) type Request<'py> = (Bound<'py, PyAny>, Bound<'py, PyDict>);
 
 /// How calls become keys.
 pub(crate) enum Rule {
@@ -102,8 +119,9 @@ impl Rule {
     }
 }
 
+#[pymethods]
 impl Plan {
-    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.app)?;
         visit.call(&self.cache)?;
         visit.call(&self.stats)?;
@@ -113,9 +131,11 @@ impl Plan {
             visit.call(key)?;
             visit.call(expected)?;
         }
-        self.rule.traverse(visit)
+        self.rule.traverse(&visit)
     }
+}
 
+impl Plan {
     /// What is to be had for a call without asking Python.
     pub(crate) fn look<'py>(
         &self,
@@ -128,22 +148,71 @@ impl Plan {
         if !self.holds(py)? {
             return Ok(Looked::Nothing);
         }
-        let key = match self.key(py, args, kwargs) {
+        if let Some(memory) = self.entries.store().as_memory()
+            && let Some(looked) = self.near(py, memory, (args, kwargs), started)?
+        {
+            return Ok(looked);
+        }
+        let mut request = None;
+        let key = match self.key(py, args, kwargs, &mut request) {
             Ok(Some(key)) => key,
             Ok(None) => return Ok(Looked::Nothing),
             Err(error) => return self.failed(py, error),
         };
-        let Some(entry) = self.fresh(py, &key) else {
+        if (self.reads || self.far.is_some()) && self.wants_less(request.as_ref())? {
+            // Python reads no body for it.
+            return Ok(Looked::Nothing);
+        }
+        let Some(hit) = self.found(py, request.as_ref().map(|(_, environ)| environ), &key)? else {
             return self.missed(py, key);
         };
-        let value = entry.value.give(py)?;
-        stats.hit(entry.meta.cost, started);
-        let Ok(page) = value.cast_exact::<Page>() else {
-            return Ok(Looked::Hit(value));
+        let asked = request
+            .as_ref()
+            .map(|(request, environ)| (request, environ));
+        let Some(answer) = self.answer(py, asked, (key, &hit))? else {
+            return Ok(Looked::Nothing);
         };
-        match self.respond.bind(py).cast_exact::<Responder>() {
-            Ok(responder) => responder.get().respond(page).map(Looked::Hit),
-            Err(_) => self.respond.bind(py).call1((page,)).map(Looked::Hit),
+        stats.hit(py, hit.entry.cost(), started);
+        Ok(Looked::Hit(answer, request))
+    }
+
+    /// Whether a request gets no body of a page, or may have it already.
+    fn wants_less(&self, request: Option<&Request<'_>>) -> PyResult<bool> {
+        match request {
+            Some((_, environ)) if self.http => may_want_less(environ),
+            _ => Ok(false),
+        }
+    }
+
+    /// What a caller gets for a hit; `None` where Python has to say.
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        request: Option<(&Bound<'py, PyAny>, &Bound<'py, PyDict>)>,
+        (key, hit): (CoreKey, &Hit<PyValue>),
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let value = hit.value().give(py)?;
+        if !self.http {
+            return self.given(py, value).map(Some);
+        }
+        let respond = self.respond.bind(py).cast_exact::<HttpResponder>()?;
+        match (value.cast_exact::<Page>(), request) {
+            (Ok(page), Some((request, environ))) => {
+                respond.get().respond(request, environ, page, (key, hit))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What a caller gets for a value, which is a response where it is a page.
+    fn given<'py>(&self, py: Python<'py>, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let Ok(page) = value.cast_exact::<Page>() else {
+            return Ok(value);
+        };
+        let respond = self.respond.bind(py);
+        match respond.cast_exact::<Responder>() {
+            Ok(responder) => responder.get().respond(page),
+            Err(_) => respond.call1((page,)),
         }
     }
 
@@ -189,12 +258,14 @@ impl Plan {
         Ok(true)
     }
 
-    /// The key of a call; `None` where Python has to say what is to be done.
+    /// The key of a call; `None` where Python has to say what is to be done. The request that it was
+    /// made of is handed out with its environment.
     fn key<'py>(
         &self,
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
+        asked: &mut Option<Request<'py>>,
     ) -> PyResult<Option<CoreKey>> {
         match &self.rule {
             Rule::Function(signature) => match signature.get().key(py, args, kwargs) {
@@ -203,14 +274,12 @@ impl Plan {
                 Err(_) => Ok(None),
             },
             Rule::View(view) => {
-                let Some(request) = current_request(py)? else {
+                let Some((request, environ)) = asked_of(py)? else {
                     return Ok(None);
                 };
-                let environ = environ_of(&request)?;
-                if !may_be_cached(&environ)? {
-                    return Ok(None);
-                }
-                view.get().key_in(&request, &environ, None).map(Some)
+                let key = view.get().key_in(&request, &environ, None)?;
+                *asked = Some((request, environ));
+                Ok(Some(key))
             }
             Rule::ClassicCall(rule) => {
                 let rule = rule.get();
@@ -226,22 +295,67 @@ impl Plan {
         }
     }
 
-    fn fresh(&self, py: Python<'_>, key: &CoreKey) -> Option<Arc<Entry<PyValue>>> {
+    /// What is fresh for a request: the page in the coding that it gets, where that lies by itself.
+    pub(super) fn found(
+        &self,
+        py: Python<'_>,
+        environ: Option<&Bound<'_, PyDict>>,
+        key: &CoreKey,
+    ) -> PyResult<Option<Hit<PyValue>>> {
+        let tags = self.far.as_deref().unwrap_or_default();
+        if let Some(environ) = environ
+            && let Ok(http) = self.respond.bind(py).cast_exact::<HttpResponder>()
+            && let Some(form) = http.get().coded_at(&self.entries, key, environ, tags)?
+            && let Some(hit) = self.fresh(py, &form)
+        {
+            return Ok(Some(hit));
+        }
+        Ok(self.fresh(py, key))
+    }
+
+    fn fresh(&self, py: Python<'_>, key: &CoreKey) -> Option<Hit<PyValue>> {
         let entry = match self.entries.at_hand(key) {
             // A store that fails is Python's to deal with.
             None if self.reads => run(py, false, self.entries.get_entry(key)).ok()?.ok()?,
+            None => self.expected(py, key)?,
             entry => entry,
         }?;
-        let now = self.entries.clock().now();
-        (entry.meta.freshness(now) == Freshness::Fresh).then_some(entry)
+        let (at, served) = (self.entries.clock().now(), Served::Fresh);
+        let fresh = entry.freshness(at) == Freshness::Fresh;
+        fresh.then_some(Hit { entry, served, at })
+    }
+
+    /// Reads a server on this thread, which may wait for it, where something fresh is to be expected
+    /// there. Whatever else comes of it is Python's to deal with.
+    fn expected(&self, py: Python<'_>, key: &CoreKey) -> Option<Option<Arc<Entry<PyValue>>>> {
+        let tags = self.far.as_deref()?;
+        if self.entries.store().expects(key, tags) != Expected::Hit || is_greenlet(py) {
+            return None;
+        }
+        run(py, true, self.entries.get_expected(key, tags))
+            .ok()?
+            .ok()
     }
 
     /// Appends the version that is stored under `key`; `None` if there is none that is a text.
     fn write_version(&self, py: Python<'_>, key: &CoreKey, text: &mut String) -> Option<()> {
-        let version = self.fresh(py, key)?.value.give(py).ok()?;
+        let version = self.fresh(py, key)?.value().give(py).ok()?;
         text.push_str(version.cast_exact::<PyString>().ok()?.to_str().ok()?);
         Some(())
     }
+}
+
+/// The request that is being answered, if answers to it may come from the cache without a closer look.
+fn asked_of(py: Python<'_>) -> PyResult<Option<Request<'_>>> {
+    let Some(request) = current_request(py)? else {
+        return Ok(None);
+    };
+    // What stands in the place of a dict notes what is read, which is for Python to tell.
+    let environ = request.getattr(intern!(py, "environ"))?;
+    let Ok(environ) = environ.cast_into_exact::<PyDict>() else {
+        return Ok(None);
+    };
+    Ok(may_be_cached(&environ)?.then_some((request, environ)))
 }
 
 /// Whether answers to this request come from the cache without a closer look: GET or HEAD, and no

@@ -1,13 +1,12 @@
 //! One cache, as Python sees it: direct use by text, lookups by key.
 
-use std::sync::Arc;
+mod within;
+
+use std::cmp::Reverse;
 
 use larder_core::store::{Listed, Memory, Null, Removal};
-use larder_core::{
-    AnyStore, Cache, Entry, ErrorKind, Event, Freshness, Kind, Pattern, Store, Tag, Value,
-};
+use larder_core::{AnyStore, Cache, Kind, Pattern, Store, Tag, UnderBase, Value};
 use larder_stores::StoreEvent;
-use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -15,12 +14,16 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::answer::{Answer, Outcome, chain_of, outcome};
 use crate::clock::process_clock;
 use crate::codec::PyCodec;
-use crate::events::{tell, tell_of_store};
+use crate::errors::raise;
+use crate::events::tell_of_store;
+use crate::http::HttpRule;
 use crate::key::{Key, named, text_of};
 use crate::packing::Packing;
 use crate::policy::{Policy, span};
+use crate::recent::Recent;
+use crate::seen::EntrySeen;
 use crate::stats::FunctionStats;
-use crate::value::PyValue;
+use crate::value::{Page, PyValue};
 use crate::waiting::{Pending, run};
 
 pub(crate) type CoreCache = Cache<PyValue>;
@@ -36,70 +39,10 @@ pub struct Engine {
     pub(crate) blocks: bool,
     /// Whether an operation may do I/O that holds the interpreter lock: that of a back end in Python.
     in_python: bool,
-}
-
-/// The engine's errors by Python's names: a setting is a `ValueError`, a counter that is none a
-/// `TypeError`, what a store cannot do a `NotImplementedError`, a store that fails an `OSError`.
-pub(crate) fn raise(error: larder_core::Error) -> PyErr {
-    match error.kind() {
-        ErrorKind::Config => PyValueError::new_err(error.to_string()),
-        ErrorKind::NotACounter | ErrorKind::Codec => PyTypeError::new_err(error.to_string()),
-        ErrorKind::Unsupported => PyNotImplementedError::new_err(error.to_string()),
-        _ => PyOSError::new_err(error.to_string()),
-    }
-}
-
-impl Engine {
-    pub(crate) fn build(
-        store: impl Into<AnyStore<PyValue>>,
-        max_value: usize,
-        on_event: Option<Py<PyAny>>,
-    ) -> Self {
-        let store = store.into();
-        let blocks = store.may_block();
-        let builder = Cache::builder(store)
-            .clock(process_clock())
-            .max_value(max_value);
-        let cache = match on_event {
-            Some(callback) => builder.observer(move |event: &Event<'_>| tell(&callback, event)),
-            None => builder,
-        }
-        .build();
-        Self {
-            cache,
-            blocks,
-            in_python: false,
-        }
-    }
-
-    /// The same for a store that is written in Python: it lets others run while it waits, if it can.
-    pub(crate) fn in_python(mut self) -> Self {
-        self.in_python = self.blocks;
-        self.blocks = false;
-        self
-    }
-
-    /// Runs one operation and gives its errors Python's names.
-    pub(crate) fn run<T: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl Future<Output = larder_core::Result<T>> + Send,
-    ) -> PyResult<T> {
-        run(py, self.blocks, work)?.map_err(raise)
-    }
-
-    pub(crate) fn fresh_at_hand(&self, key: &larder_core::Key) -> Option<Arc<Entry<PyValue>>> {
-        let entry = self.cache.at_hand(key)?;
-        let now = self.cache.clock().now();
-        (entry.meta.freshness(now) == Freshness::Fresh).then_some(entry)
-    }
-
-    fn kept(&self, value: &Bound<'_, PyAny>) -> PyResult<Result<PyValue, larder_core::Reason>> {
-        match PyValue::keep(value) {
-            Ok(value) => Ok(Ok(value)),
-            Err(not_kept) => not_kept.into_reason().map(Err),
-        }
-    }
+    /// The most bytes that a value may have: 0 where nothing is kept at all.
+    max_value: usize,
+    /// What was read by key a moment ago.
+    pub(crate) recent: Recent,
 }
 
 pub(crate) fn keys_of(texts: &Bound<'_, PyTuple>) -> PyResult<Vec<larder_core::Key>> {
@@ -162,7 +105,23 @@ impl Engine {
     /// Keeps nothing.
     #[staticmethod]
     fn null() -> Self {
-        Self::build(AnyStore::new(Null), usize::MAX, None)
+        Self {
+            max_value: 0,
+            ..Self::build(AnyStore::new(Null), usize::MAX, None)
+        }
+    }
+
+    /// The most bytes that a value may have, as far as the cache itself bounds it; 0 for a store that
+    /// keeps nothing.
+    #[getter]
+    fn max_value(&self) -> usize {
+        self.max_value
+    }
+
+    /// Whether a hit is found without asking anybody: at hand, or where a read holds nobody up.
+    #[getter]
+    fn answers_at_once(&self) -> bool {
+        self.reach().is_some()
     }
 
     /// Whether an operation may do I/O.
@@ -205,6 +164,33 @@ impl Engine {
         })
     }
 
+    /// A fresh hit under `key` for a request that wants no body, or has it already, as the answer of a
+    /// lookup, and without reading the body from a store outside the process; `None` says nothing: look
+    /// up then. Its value may be a page without a body, which `rule` serves to that request.
+    fn head(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        rule: &HttpRule,
+        environ: &Bound<'_, PyDict>,
+    ) -> PyResult<Option<Answer>> {
+        let py = environ.py();
+        // A lookup deals with a store that fails.
+        let head = run(py, self.blocks, self.cache.head(&key.0, &policy.0))?;
+        let Some(hit) = head.ok().flatten() else {
+            return Ok(None);
+        };
+        let value = hit.value().give(py)?;
+        let Ok(page) = value.cast_exact::<Page>() else {
+            return Ok(None);
+        };
+        if !rule.suffices(page, environ)? {
+            return Ok(None);
+        }
+        self.cache.was_served(&key.0);
+        Answer::hit(py, "hit", &hit).map(Some)
+    }
+
     /// A permit to load `key`, whatever is stored.
     fn refresh(&self, py: Python<'_>, key: &Key, policy: &Policy) -> PyResult<Answer> {
         let lookup = run(py, self.blocks, self.cache.refresh(&key.0, &policy.0))?;
@@ -228,6 +214,25 @@ impl Engine {
         entry.map(|entry| Ok((entry.value.give(py)?,))).transpose()
     }
 
+    /// The fresh value of a base key as a tuple of one; where it has none of its own, a list of those of
+    /// its variants.
+    fn find<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let key = named(key)?;
+        if let Some(entry) = self.fresh_at_hand(&key) {
+            return Ok((entry.value.give(py)?,).into_pyobject(py)?.into_any());
+        }
+        match self.run(py, self.cache.find(&key))? {
+            UnderBase::Own(entry) => Ok((entry.value.give(py)?,).into_pyobject(py)?.into_any()),
+            UnderBase::Variants(variants) => {
+                let values = PyList::empty(py);
+                for (_, entry) in variants {
+                    values.append(entry.value.give(py)?)?;
+                }
+                Ok(values.into_any())
+            }
+        }
+    }
+
     /// What `get` answers, counted as a hit of the function that `stats` belong to. `None` also where
     /// the entry is not at hand in this process: there a lookup takes the one trip that there should be.
     fn hit<'py>(
@@ -244,7 +249,7 @@ impl Engine {
             return Ok(None);
         };
         let value = entry.value.give(py)?;
-        stats.hit(entry.meta.cost, started);
+        stats.hit(py, entry.cost(), started);
         Ok(Some((value,)))
     }
 
@@ -282,6 +287,19 @@ impl Engine {
             .collect()
     }
 
+    /// Everything valid under a base key, whatever it is still good for, each as an `EntrySeen`; that
+    /// of the base key itself first, then the newest.
+    fn entries(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Vec<EntrySeen>> {
+        let key = named(key)?;
+        let mut found = self.run(py, self.cache.entries(&key))?;
+        found.sort_by_key(|(key, entry)| (!key.is_base(), Reverse(entry.stored_at())));
+        let now = self.cache.clock().now();
+        let seen = found
+            .into_iter()
+            .map(|(key, entry)| EntrySeen::new(py, key, &entry, now));
+        seen.collect()
+    }
+
     /// Stores a value, whatever is there.
     fn set(
         &self,
@@ -299,6 +317,38 @@ impl Engine {
                 Ok(outcome(stored, weight))
             }
         }
+    }
+
+    /// Stores values, whatever is there, each under its key; what `set` answers of each, in their order.
+    fn set_many(
+        &self,
+        py: Python<'_>,
+        values: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+        policy: &Policy,
+    ) -> PyResult<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(values.len());
+        let (mut kept, mut weights) = (Vec::with_capacity(values.len()), Vec::new());
+        for (key, value) in values {
+            let key = named(&key)?;
+            match self.kept(&value)? {
+                Err(reason) => outcomes.push(Some(("refused", Some(reason.to_string()), 0))),
+                Ok(value) => {
+                    weights.push(value.weight());
+                    kept.push((key, value));
+                    outcomes.push(None);
+                }
+            }
+        }
+        let stored = self.run(py, self.cache.put_many(kept, &policy.0))?;
+        let mut stored = stored.into_iter().zip(weights);
+        let outcomes = outcomes.into_iter().filter_map(|refused| {
+            refused.or_else(|| {
+                stored
+                    .next()
+                    .map(|(stored, weight)| outcome(stored, weight))
+            })
+        });
+        Ok(outcomes.collect())
     }
 
     /// Gives what is stored under a key the times of `policy`; whether something was there. What is
@@ -431,15 +481,14 @@ impl Engine {
 
     /// The name of the store and what it holds.
     fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let size = self.cache.store().size();
+        let store = self.cache.store();
+        let size = store.size();
         let dict = PyDict::new(py);
-        dict.set_item(
-            intern!(py, "store"),
-            Store::<PyValue>::name(self.cache.store()),
-        )?;
+        dict.set_item(intern!(py, "store"), Store::<PyValue>::name(store))?;
         dict.set_item(intern!(py, "entries"), size.entries)?;
         dict.set_item(intern!(py, "bytes"), size.bytes)?;
         dict.set_item(intern!(py, "evicted"), size.evicted)?;
+        dict.set_item(intern!(py, "told_by"), Store::<PyValue>::told_by(store))?;
         Ok(dict)
     }
 
