@@ -17,14 +17,20 @@ Code written for Flask-Caching imports `flask_larder.compat` instead.
 from __future__ import annotations
 
 from .cache import Cache
+from .failures import CacheTimeout
+from .http import Http
 from .jinja2ext import make_template_fragment_key
+from .reads import USER_NAMES
 from .responses import CachedResponse
 from .signals import cache_memoize_hit, cache_memoize_miss, cache_view_hit, cache_view_miss
 from .vary import cookie, header, query, value
 
 __all__ = [
+    "USER_NAMES",
     "Cache",
+    "CacheTimeout",
     "CachedResponse",
+    "Http",
     "cache_memoize_hit",
     "cache_memoize_miss",
     "cache_view_hit",

@@ -34,3 +34,8 @@ def request_context() -> Any:
     if _PROXY is None:
         return _STACK.top
     return _PROXY._get_current_object() if _PROXY else None
+
+
+def current_globals() -> Any:
+    """What `flask.g` stands for at the moment, or None."""
+    return flask.g._get_current_object() if flask.has_app_context() else None  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,9 @@ async def finish(pending: Pending, *, blocks: bool) -> Any:
             woken: asyncio.Future[None] = loop.create_future()
 
             def wake(woken: asyncio.Future[None] = woken) -> None:
-                loop.call_soon_threadsafe(_set, woken)
+                # A loop that is closed has nobody left to wake.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_set, woken)
 
             if blocks:
                 done = await loop.run_in_executor(None, pending.poll, wake)

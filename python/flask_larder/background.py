@@ -1,4 +1,4 @@
-"""Refreshes behind the answers: a few threads, a short queue, a clean end."""
+"""Work behind the answers: a few threads, a short queue, a clean end."""
 
 from __future__ import annotations
 
@@ -7,54 +7,69 @@ import logging
 import os
 import queue
 import threading
-import weakref
+import time
 from collections.abc import Callable
 
+from .gathered import Gathered
+
 THREADS = 4
+"""Threads that refresh behind answers."""
+LOADS = 64
+"""Threads that load while a caller waits with a timeout, and go on when it does not wait any more."""
 QUEUE = 100
 GRACE = 5.0
-"""Seconds that refreshes under way get when the process ends."""
+"""Seconds that what is under way gets when the process ends."""
 
 _log = logging.getLogger("flask_larder")
-_all: weakref.WeakSet[Background] = weakref.WeakSet()
+_all: Gathered[Background] = Gathered()
+
+_Work = Callable[[], None]
 
 
-class Background:
-    """Runs refreshes. Threads start with the first one, in the process that asks for it."""
+class _Pool:
+    """Threads that start when there is work for them, in the process that has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
         self._process = 0
-        self._lock = threading.Lock()
-        self._queue: queue.Queue[tuple[Callable[[], None], Callable[[], None]] | None]
+        self._queue: queue.Queue[tuple[_Work, _Work] | None]
         self._threads: list[threading.Thread] = []
-        _all.add(self)
+        # How many threads there are more than jobs for them.
+        self._spare = 0
+        self.renew()
 
-    def submit(self, work: Callable[[], None], give_up: Callable[[], None]) -> None:
-        """Runs `work` soon; calls `give_up` instead when too much is waiting already."""
-        if self._process != os.getpid():
-            self._start()
-        try:
-            self._queue.put_nowait((work, give_up))
-        except queue.Full:
-            _log.warning("a refresh was skipped: %d are waiting already", QUEUE)
-            give_up()
+    def renew(self) -> None:
+        """A fork may come while another thread holds the lock; the child needs one of its own."""
+        self._lock = threading.Lock()
 
-    def _start(self) -> None:
-        # After a fork the threads are the parent's, and so is whatever its queue holds.
+    def submit(self, work: _Work, give_up: _Work) -> bool:
+        """Runs `work` soon; False when too much is waiting already."""
         with self._lock:
-            if self._process == os.getpid():
-                return
-            self._queue = queue.Queue(QUEUE)
-            self._threads = [
-                threading.Thread(target=self._run, name=f"larder-refresh-{number}", daemon=True)
-                for number in range(THREADS)
-            ]
-            for thread in self._threads:
+            if self._process != os.getpid():
+                # After a fork the threads are the parent's, and so is whatever its queue holds.
+                self._queue, self._threads, self._spare = queue.Queue(QUEUE), [], 0
+                self._process = os.getpid()
+            try:
+                self._queue.put_nowait((work, give_up))
+            except queue.Full:
+                return False
+            self._spare -= 1
+            if self._spare < 0 and len(self._threads) < self._most:
+                self._spare += 1
+                number = len(self._threads)
+                thread = threading.Thread(
+                    target=self._run,
+                    args=(self._queue,),
+                    name=f"{self._name}-{number}",
+                    daemon=True,
+                )
+                self._threads.append(thread)
                 thread.start()
-            self._process = os.getpid()
+            return True
 
-    def _run(self) -> None:
-        while (job := self._queue.get()) is not None:
+    def _run(self, jobs: queue.Queue[tuple[_Work, _Work] | None]) -> None:
+        while (job := jobs.get()) is not None:
             try:
                 job[0]()
             except BaseException:
@@ -62,15 +77,16 @@ class Background:
                 # fault of ours, and must not take the thread along.
                 _log.exception("a refresh failed")
             finally:
-                self._queue.task_done()
+                with self._lock:
+                    self._spare += 1
+                jobs.task_done()
 
     def join(self) -> None:
-        """Waits until everything that was submitted has run. For tests."""
         if self._process == os.getpid():
             self._queue.join()
 
-    def stop(self, grace: float = GRACE) -> None:
-        """Ends the threads; what has not begun is given up, what has gets `grace` seconds."""
+    def close(self) -> None:
+        """Gives up what has not begun, and lets the threads end."""
         if self._process != os.getpid():
             return
         while True:
@@ -83,21 +99,68 @@ class Background:
             self._queue.task_done()
         for _ in self._threads:
             self._queue.put(None)
+
+    def end(self, deadline: float) -> None:
+        """Waits for the threads; what still runs by then is left behind."""
+        if self._process != os.getpid():
+            return
         for thread in self._threads:
-            thread.join(grace / len(self._threads))
+            thread.join(max(0.0, deadline - time.monotonic()))
         self._process = 0
+
+
+class Background:
+    """Runs refreshes behind answers, and loads that may outlive the wait for them."""
+
+    def __init__(self) -> None:
+        self._refreshes = _Pool("larder-refresh", THREADS)
+        # Of their own: a refresh can wait, and somebody waits for each of these.
+        self._loads = _Pool("larder-load", LOADS)
+        self._pools = (self._refreshes, self._loads)
+        _all.add(self)
+
+    def submit(self, work: _Work, give_up: _Work) -> None:
+        """Refreshes soon; calls `give_up` instead when too much is waiting already."""
+        if not self._refreshes.submit(work, give_up):
+            _log.warning("a refresh was skipped: %d are waiting already", QUEUE)
+            give_up()
+
+    def load(self, work: _Work, give_up: _Work) -> bool:
+        """Loads at once, or as soon as a thread is free; False when too much is waiting already."""
+        begun = self._loads.submit(work, give_up)
+        if not begun:
+            _log.warning("a load did not begin: %d are under way, %d waiting", LOADS, QUEUE)
+        return begun
+
+    def join(self) -> None:
+        """Waits until everything that was submitted has run. For tests."""
+        for pool in self._pools:
+            pool.join()
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Ends the threads; what has not begun is given up, what has gets `grace` seconds."""
+        deadline = time.monotonic() + grace
+        for pool in self._pools:
+            pool.close()
+        for pool in self._pools:
+            pool.end(deadline)
+
+    def renew(self) -> None:
+        """For the child of a fork."""
+        for pool in self._pools:
+            pool.renew()
 
 
 @atexit.register
 def _stop_all() -> None:
-    for background in list(_all):
-        background.stop()
+    deadline = time.monotonic() + GRACE
+    for background in _all:
+        background.stop(max(0.0, deadline - time.monotonic()))
 
 
-# A fork may come while another thread holds the lock; the child needs one of its own.
 def _renew() -> None:
-    for background in list(_all):
-        background._lock = threading.Lock()  # pyright: ignore[reportPrivateUsage]
+    for background in _all:
+        background.renew()
 
 
 os.register_at_fork(after_in_child=_renew)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import config as settings
+from .backends.opening import near_of
 from .foreign import Wrapping
 
 if TYPE_CHECKING:
@@ -67,6 +68,22 @@ def _hands_on(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
+def check_near(config: Mapping[str, Any], found: Any, name: str) -> None:
+    """A ValueError where CACHE_NEAR is set for a store that is near by itself, or has no use for it, or
+    the size of a near tier for one that has none of its own."""
+    if config["CACHE_NEAR_SIZE"] is not None and name not in ("SharedCache", "NullCache"):
+        cure = "set CACHE_NEAR to that size" if found.takes_near else "leave it out"
+        raise ValueError(
+            f"CACHE_NEAR_SIZE is set, which is for SharedCache, beside {name} ({cure})"
+        )
+    near = near_of(config["CACHE_NEAR"], config["CACHE_NEAR_TIMEOUT"])
+    # Whoever switches the cache off leaves the other settings as they are.
+    if near is None or name == "NullCache" or found.takes_near:
+        return
+    cure = "CACHE_NEAR_SIZE is its own" if name == "SharedCache" else "leave it out"
+    raise ValueError(f"CACHE_NEAR is set, and {name} lies in this process ({cure})")
+
+
 def wrapping(config: Mapping[str, Any], on_event: Any) -> Wrapping:
     """How the engine keeps its entries in a back end of this application."""
     prefix = config["CACHE_KEY_PREFIX"]
@@ -75,6 +92,7 @@ def wrapping(config: Mapping[str, Any], on_event: Any) -> Wrapping:
         default_timeout=config["CACHE_DEFAULT_TIMEOUT"],
         packing=settings.packing(config),
         max_value=settings.size(config, "CACHE_MAX_VALUE"),
+        near=near_of(config["CACHE_NEAR"], config["CACHE_NEAR_TIMEOUT"]),
         on_event=on_event,
     )
 

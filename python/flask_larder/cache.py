@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from werkzeug.utils import import_string
@@ -18,20 +18,30 @@ from . import config as settings
 from ._native import Answer, Engine, FunctionStats, Key
 from .backends import BACKENDS, Backend
 from .background import Background
+from .changing import watch_changes
 from .cli import group
+from .context import Context
 from .decorated import Decorated, Options
 from .decorating import Decorating
 from .dialect import SAFE, Dialect
+from .early import Early
+from .failures import FAILED
 from .foreign import ForeignCache
+from .gathered import Gathered
+from .http import Http
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension, Fragment
 from .outcomes import Outcomes
+from .reads import USER_NAMES, Read
 from .statistics import report
 from .steps import run
+from .trail import Trail
+from .views import View
 from .warming import Warmed, Warmer, note
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .explaining import Explanation
     from .invalidating import Holder
     from .wrappers import Memoized
 
@@ -47,8 +57,15 @@ def _tell(
         tell(name, key, detail)
 
 
-_OUTAGES = {"store-failed": "the store failed", "store-full": "a value was not stored"}
+_OUTAGES = {
+    "store-failed": "the store failed",
+    "store-alone": "the store is away, this process goes on alone",
+    "store-full": "a value was not stored",
+}
 """Events that come in crowds, as the log words them."""
+
+_MOST_WARNINGS = 1000
+"""Warnings that are remembered, so that each is given once; the names of inputs may be a client's."""
 
 
 class Registry(dict["Cache", Any]):
@@ -90,15 +107,25 @@ class Cache(Decorating):
         self.hash_method: Callable[..., Any] = hashlib.sha256
         self.enable_signals = False
         # Who decorates keeps the function; the cache only looks at those that are still there.
-        self._decorated: weakref.WeakSet[Decorated] = weakref.WeakSet()
+        self._decorated: Gathered[Decorated] = Gathered()
         self._background = Background()
         self._holders: list[Holder] = []
         self._outcomes = Outcomes(self)
+        self._trail = Trail()
         self._log = logging.getLogger(self.dialect.log_name)
         self._warned: set[str] = set()
         self._twins: dict[tuple[str, str], list[object]] = {}
         self._quiet_until: dict[str, float] = {}
+        self._user_names = frozenset(USER_NAMES)
+        self.context = Context(self)
+        # Functions and fragments that read their request.
+        self._readers: Gathered[Decorated] = Gathered()
         self._fragments: Fragment | None = None
+        # What CACHE_HTTP says in each application.
+        self._https: weakref.WeakKeyDictionary[Any, Http | None] = weakref.WeakKeyDictionary()
+        self._serves_http = False
+        self._early = Early()
+        self._forgetting: Gathered[Any] = Gathered()
         # The configuration of the application that was initialised last, with all defaults.
         self._merged: dict[str, Any] | None = None
         # How the keys of views begin; None until it is asked for.
@@ -129,6 +156,7 @@ class Cache(Decorating):
         self.app = app
         self.source_check = merged["CACHE_SOURCE_CHECK"]
         self.enable_signals = merged["CACHE_ENABLE_SIGNALS"]
+        self._user_names = settings.user_names(merged)
         self._configure_hashing(merged)
         if self.with_jinja2_ext:
             setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
@@ -136,6 +164,10 @@ class Cache(Decorating):
         settings.complete_secret(merged, app.secret_key)
         self._warn(merged)
         self._outcomes.init_app(app, merged)
+        self._https[app] = settings.http(merged, self.dialect)
+        if self._serves_http or self._https[app] is not None:
+            self._serve_http()
+        self._early.init_app(app, settings.early(merged, self.dialect))
         # A command of that name of the application's own stays.
         if group.name not in app.cli.commands:
             app.cli.add_command(group)
@@ -166,6 +198,7 @@ class Cache(Decorating):
         found: Any = BACKENDS[name] if name in BACKENDS else import_string(name)
         if found in BACKENDS.values():
             settings.refuse_serializer(config, name)
+            building.check_near(config, found, name)
             kwargs: dict[str, Any] = {
                 "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
                 "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
@@ -243,6 +276,25 @@ class Cache(Decorating):
                 return found[0]
         return run(fragment.steps(args, {}), fragment.function)
 
+    # HTTP.
+
+    def _serve_http(self) -> None:
+        self._serves_http = True
+        for known in self._https.keyrefs():
+            app = known()
+            if app is None or app in self._forgetting:
+                continue
+            self._forgetting.add(app)
+            watch_changes(self, app)
+
+    def _http(self) -> Http | None:
+        """What CACHE_HTTP says in the current application."""
+        return self._https.get(self._app())
+
+    def _views(self) -> list[View]:
+        """The views of this cache."""
+        return [decorated for decorated in self._decorated if isinstance(decorated, View)]
+
     # What the decorated functions ask of their cache.
 
     def _register(self, decorated: Decorated) -> None:
@@ -251,7 +303,7 @@ class Cache(Decorating):
 
     def _counters(self, sort: str, name: str) -> FunctionStats | None:
         """The counters of a function, where one of the same name is decorated already."""
-        known = (d.stats for d in list(self._decorated) if (d.sort, d.name) == (sort, name))
+        known = (d.stats for d in self._decorated if (d.sort, d.name) == (sort, name))
         return next(known, None)
 
     def _number_of(self, sort: str, name: str, code: object) -> int:
@@ -266,7 +318,7 @@ class Cache(Decorating):
         return known.index(code) + 1
 
     def _disarm(self) -> None:
-        for decorated in list(self._decorated):
+        for decorated in self._decorated:
             decorated.disarm()
 
     def _may_arm(self, app: Any) -> bool:
@@ -291,23 +343,49 @@ class Cache(Decorating):
 
     def _note_hit(self, decorated: Decorated, key: Key, answer: Answer) -> None:
         self._outcomes.hit(decorated, key, answer)
+        self._trail.note(decorated, key, "hit", answer.served or "fresh")
 
     def _note_miss(self, decorated: Decorated, key: Key, outcome: Any) -> None:
+        self._outcomes.miss(decorated, key, outcome)
+        self._note_stored(decorated, key, outcome)
+
+    def _note_begun(self, decorated: Decorated, key: Key) -> None:
+        # Headers are sent before it is known what becomes of the answer.
+        self._outcomes.miss(decorated, key, ("begun", None, 0))
+
+    def _note_stored(self, decorated: Decorated, key: Key, outcome: Any) -> None:
         if outcome[1] is not None:
             decorated.stats.count_pass(outcome[1])
             self._warn_uncodable(decorated, outcome[1])
-        self._outcomes.miss(decorated, key, outcome)
+        self._trail.note(decorated, key, "miss", outcome[1] or outcome[0])
         note(decorated, key, outcome[0] == "stored", outcome[1] or outcome[0])
 
     def _note_unless(self, decorated: Decorated) -> None:
         decorated.stats.count_pass("bypass")
+        self._trail.note(decorated, None, "pass", "bypass")
         note(decorated, None, False, "bypass")
 
     def _note_pass(self, decorated: Decorated, reason: str) -> None:
         decorated.stats.count_pass(reason)
         self._warn_uncodable(decorated, reason)
         self._outcomes.bypass(decorated, reason)
+        self._trail.note(decorated, None, "pass", reason)
         note(decorated, None, False, reason)
+
+    def _note_unkeyed(self, decorated: Decorated, read: Read, place: str | None) -> None:
+        """Says once for each view and input why the view is not stored."""
+        warning = f"{decorated.name}: {read}"
+        if warning in self._warned or len(self._warned) >= _MOST_WARNINGS:
+            return
+        self._warned.add(warning)
+        where = "" if place is None else f" at {place}"
+        self._log.warning(
+            "%s read %s%s, which is not in its key, so that its answer is served and not stored (%s)",
+            decorated.name,
+            read.words,
+            where,
+            read.cure,
+        )
 
     def _warn_uncodable(self, decorated: Decorated, reason: str) -> None:
         """Says once what keeps a function from being cached at all."""
@@ -329,8 +407,8 @@ class Cache(Decorating):
     def _on_event(self, name: str, key: str | None, detail: str) -> None:
         """Events of the engine that a person may want to know of."""
         count = self._outcomes.events[name] = self._outcomes.events.get(name, 0) + 1
-        if name == "load-failed":
-            self._log.warning("the load of %s failed, something stale was served: %s", key, detail)
+        if name in FAILED:
+            self._log.warning("the load of %s failed, %s: %s", key, FAILED[name], detail)
         elif name == "unreadable" and detail not in self._warned:
             # One key tells what is the matter with all of them.
             self._warned.add(detail)
@@ -380,13 +458,39 @@ class Cache(Decorating):
     def stats(self) -> dict[str, Any]:
         """What caching did in this process: per function, and the store as a whole.
 
-        Each function has hits, misses, load_seconds, hit_seconds, bytes, seconds_saved and a verdict,
-        which says so when the cache costs more than it saves.
+        Each function has hits, misses, load_seconds, hit_seconds, bytes, seconds_saved and a verdict, which
+        says so when its cache costs more than it saves. `told_by` is how near copies learn of changes.
         """
-        functions = {
-            decorated.name: decorated.stats.as_dict() for decorated in list(self._decorated)
-        }
+        functions = {decorated.name: decorated.stats.as_dict() for decorated in self._decorated}
         return report(functions, self._engine().size(), dict(self._outcomes.events), os.getpid())
+
+    def explain(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | str | None = None,
+        base_url: str | None = None,
+    ) -> Explanation:
+        """Why a page is, or is not, answered from the cache; the view is not called.
+
+            print(cache.explain("/products?page=2", headers={"Accept-Language": "de"}))
+
+        `path` is the path of a URL with or without its query, or a whole URL; what else the key holds
+        comes from `headers`, `query` and `base_url`, as it would from a client. The answer says which
+        view it is, the parts of its key, what is stored under it, what became of the last request for
+        it in this process, and what would be done about the next. Hooks of the application are not
+        run, key functions and callables in `vary=` are.
+
+        Raises a TypeError for what is no path, such as a memoized function, a ValueError where no view
+        of this cache answers, and an OSError while the store is away.
+        """
+        # Most programs never come here.
+        from .explaining import explain
+
+        how = {"headers": headers, "query": query, "base_url": base_url}
+        return explain(self, path, method, how)
 
 
 __all__ = ["Cache", "Options"]

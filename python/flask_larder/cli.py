@@ -2,6 +2,7 @@
 
     flask cache stats
     flask cache list --prefix view/
+    flask cache explain "/products?page=2" -H "Accept-Language: de"
     flask cache delete view//products "product_*"
     flask cache clear --yes
 
@@ -12,6 +13,7 @@ as the workers do; of `SimpleCache` each worker has one, and the command says th
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -165,6 +167,34 @@ def _list(cache: Cache, prefix: str) -> None:
         life = "for ever" if left is None else f"{left:.0f} s"
         click.echo(f"{life:>10}  {_printable(key)}")
     click.echo(f"{len(listed)} keys", err=True)
+
+
+@_command
+@click.argument("url")
+@click.option("-H", "--header", "headers", multiple=True, help="A header: 'Name: value'.")
+@click.option("--method", default="GET", show_default=True, help="The method of the request.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def _explain(cache: Cache, url: str, headers: tuple[str, ...], method: str, as_json: bool) -> None:
+    """Why URL is, or is not, answered from the cache. The view is not called.
+
+    A path, or a whole URL: the host is part of the key. Cookies are a header.
+    """
+    try:
+        found = cache.explain(url, method=method, headers=dict(map(_header, headers)))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2))
+        return
+    for line in str(found).splitlines():
+        click.echo(_printable(line))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.UsageError(f"{text!r} is no header (write it as 'Name: value')")
+    return name.strip(), value.strip()
 
 
 @_command

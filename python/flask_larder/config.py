@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any, cast
 
 from . import durations, places
 from ._native import Packing, bytes_in
 from .dialect import Dialect
+from .http import Http
+from .reads import USER_NAMES
 
 DEFAULTS: dict[str, Any] = {
     "CACHE_DEFAULT_TIMEOUT": 300,
@@ -28,17 +30,25 @@ DEFAULTS: dict[str, Any] = {
 }
 """Keys of Flask-Caching with the values that they have where nobody sets them."""
 
+SKIP_HOOKS = "skip-hooks"
+"""CACHE_EARLY_HITS of those who say that the hooks of their application do not matter for hits."""
+
 MAX_VALUE = 8 * 1024 * 1024
 """The largest value that is stored, where nobody says it."""
 
 OWN_DEFAULTS: dict[str, Any] = {
     "CACHE_MAX_BYTES": 256 * 1024 * 1024,
     "CACHE_MAX_VALUE": MAX_VALUE,
+    "CACHE_NEAR": None,
     "CACHE_NEAR_SIZE": None,
+    "CACHE_NEAR_TIMEOUT": None,
     "CACHE_SECRET": None,
     "CACHE_COMPRESS": None,
+    "CACHE_EARLY_HITS": False,
+    "CACHE_HTTP": False,
     "CACHE_SIZE": None,
     "CACHE_STATUS_HEADERS": None,
+    "CACHE_USER_NAMES": None,
 }
 """Keys that only Larder has."""
 
@@ -69,7 +79,7 @@ _ELSEWHERE = {
         "use MemcachedCache or SASLMemcachedCache, or flask_larder.compat",
     ),
     **dict.fromkeys(
-        ("redissentinel", "rediscluster", "uwsgi", "googlecloudstorage"),
+        ("uwsgi", "googlecloudstorage"),
         "flask_larder.compat has it",
     ),
 }
@@ -79,6 +89,8 @@ _OLD_TYPES = {
     "simple": "SimpleCache",
     "null": "NullCache",
     "redis": "RedisCache",
+    "redissentinel": "RedisSentinelCache",
+    "rediscluster": "RedisClusterCache",
     "shared": "SharedCache",
     "filesystem": "FileSystemCache",
     "memcached": "MemcachedCache",
@@ -199,13 +211,14 @@ def redis_url(config: Mapping[str, Any]) -> str | None:
         if not isinstance(url, str):
             raise ValueError(f"CACHE_REDIS_URL is {type(url).__name__} (use redis://host:port/db)")
         return url
+    # As with a variable of the environment that is not set.
     host, port = config.get("CACHE_REDIS_HOST", ""), config.get("CACHE_REDIS_PORT", 6379)
     if isinstance(host, str):
         if "://" in host:
             raise ValueError("CACHE_REDIS_HOST is a URL (set CACHE_REDIS_URL to it instead)")
         if not str(port).isdecimal() or not 0 < int(port) < 1 << 16:
             raise ValueError(f"CACHE_REDIS_PORT={port!r} is no port (use a number up to 65535)")
-    return url
+    return None
 
 
 def complete_secret(config: dict[str, Any], secret_key: Any) -> None:
@@ -239,6 +252,46 @@ def _secret(given: object) -> bytes:
         kind = type(given).__name__
         raise ValueError(f"CACHE_SECRET, or SECRET_KEY, is {kind} (use a text, or a list of texts)")
     return given.encode() if isinstance(given, str) else given
+
+
+def user_names(config: Mapping[str, Any]) -> frozenset[str]:
+    """CACHE_USER_NAMES: the attributes of `g` and of the request that name a user."""
+    names = config["CACHE_USER_NAMES"]
+    if names is None:
+        return frozenset(USER_NAMES)
+    listed = isinstance(names, Iterable) and not isinstance(names, str)
+    texts = list(cast("Iterable[object]", names)) if listed else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f'CACHE_USER_NAMES={names!r} is no list of texts (use ["user", "tenant"])')
+    return frozenset(cast("list[str]", texts))
+
+
+def http(config: Mapping[str, Any], dialect: Dialect) -> Http | None:
+    """CACHE_HTTP: whether views are served as HTTP wants it, and how."""
+    found = Http.of(config["CACHE_HTTP"], "CACHE_HTTP")
+    if found is not None and not dialect.careful:
+        raise ValueError(
+            "CACHE_HTTP is set: views are answered as Flask-Caching does here (use flask_larder)"
+        )
+    return found
+
+
+def early_hits(value: object, option: str) -> bool | str:
+    """The value of CACHE_EARLY_HITS or `cached(early=...)`."""
+    if value is True or value is False or value == SKIP_HOOKS:
+        return cast("bool | str", value)
+    raise ValueError(f"{option}={value!r} is no such option (use True, False or {SKIP_HOOKS!r})")
+
+
+def early(config: Mapping[str, Any], dialect: Dialect) -> bool | str:
+    """CACHE_EARLY_HITS: whether hits are answered before Flask is asked."""
+    found = early_hits(config["CACHE_EARLY_HITS"], "CACHE_EARLY_HITS")
+    if found and not dialect.careful:
+        raise ValueError(
+            "CACHE_EARLY_HITS is set: views are answered as Flask-Caching does here "
+            "(use flask_larder)"
+        )
+    return found
 
 
 def default_timeout(config: Mapping[str, Any]) -> float:

@@ -6,27 +6,30 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
-from ._native import Page, at_hand
+from ._native import AtHand, Page
 from .backends import Backend
 from .overridden import Read, Written
 from .responses import respond
 from .views import View
 
 if TYPE_CHECKING:
-    from weakref import WeakSet
-
     from ._native import Engine
     from .decorated import Decorated
     from .dialect import Dialect
+    from .gathered import Gathered
 
 R = TypeVar("R")
 
 
-class Direct:
-    """The part of `Cache` that reads, writes and removes by key."""
+class Direct(AtHand):
+    """The part of `Cache` that reads, writes and removes by key.
+
+    `get`, `get_many` and `set` are native: they answer what needs nobody, and leave the rest to the
+    methods here.
+    """
 
     dialect: Dialect
-    _decorated: WeakSet[Decorated]
+    _decorated: Gathered[Decorated]
     _view_starts: tuple[str, ...] | None
 
     @property
@@ -53,15 +56,9 @@ class Direct:
             self._on_event("store-failed", None, str(error))
             return otherwise
 
-    def get(self, key: str) -> Any:
-        """The value of `key`, or None. Of a view's key: this request's variant."""
+    def _get(self, key: str) -> Any:
+        """`get`, for what is not at hand."""
         try:
-            starts = self._view_starts
-            if starts is not None:
-                # Most of all calls end here. A value that is None, or not at hand, comes by the rest.
-                found = at_hand(self, key, starts)
-                if found is not None:
-                    return found
             if isinstance(key, Read):
                 return key.look_up()
             backend = self.cache
@@ -83,7 +80,7 @@ class Direct:
         """Whether a view of this cache may have this key; asked for every `get`."""
         starts = self._view_starts
         if starts is None:
-            views = (one for one in list(self._decorated) if isinstance(one, View))
+            views = (one for one in self._decorated if isinstance(one, View))
             starts = self._view_starts = tuple({start for view in views for start in view.starts()})
         return type(key) is not str or key.startswith(starts)
 
@@ -92,7 +89,7 @@ class Direct:
         request = _native.current_request()
         if request is None:
             return None
-        for decorated in list(self._decorated):
+        for decorated in self._decorated:
             if isinstance(decorated, View) and decorated.answers_to(key, request):
                 found = backend.engine.get(decorated.rule.key(request, key))
                 if found is not None:
@@ -100,8 +97,8 @@ class Direct:
                     return (respond(value) if isinstance(value, Page) else value,)
         return None
 
-    def set(self, key: str, value: Any, timeout: object = None) -> Any:
-        """Stores a value; under a view's key it serves every variant. False if it cannot be kept."""
+    def _set(self, key: str, value: Any, timeout: object) -> Any:
+        """`set`, for what takes more than to store it in this process."""
         if isinstance(key, Written):
             return key.keep(value, timeout)
         try:
@@ -130,9 +127,11 @@ class Direct:
         """Removes every key that begins so. Answers them."""
         return self.cache.delete_prefix(prefix)
 
-    def get_many(self, *keys: str) -> list[Any]:
-        """The values in order, None for what is not there. Of a view's key: as `get`."""
+    def _get_many(self, *keys: str) -> list[Any]:
+        """`get_many`, where not all is at hand."""
         found = self._softly(lambda: self.cache.get_many(*keys), [None] * len(keys))
+        # Once it is known how the keys of views begin, values at hand are found without coming here.
+        self._may_be_view("")
         if not self.dialect.careful:
             return found
         return [self._or_variant(*pair) for pair in zip(keys, found, strict=True)]
@@ -150,8 +149,8 @@ class Direct:
             return respond(found)
         return Direct.get(self, key) if found is None and self._may_be_view(key) else found
 
-    def set_many(self, mapping: Mapping[str, Any], timeout: object = None) -> list[Any]:
-        """Stores values. Answers the keys that were stored."""
+    def _set_many(self, mapping: Mapping[str, Any], timeout: object) -> list[Any]:
+        """`set_many`, for what takes more than to store it in this process."""
         return self._softly(lambda: self.cache.set_many(mapping, timeout=timeout), [])
 
     def clear(self) -> bool:

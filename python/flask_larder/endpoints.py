@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+HARMLESS = "_larder_changes_no_hit"
+"""What marks a hook that does nothing to the answer to a GET or HEAD."""
+
 
 def endpoints_of(app: Any, function: Callable[..., Any]) -> list[str]:
     """The endpoints whose view is `function`, or wraps it, or is a class that has it for a method."""
     plain = getattr(function, "__func__", function)
-    return [name for name, view in app.view_functions.items() if _leads_to(view, plain)]
+    return [name for name, view in app.view_functions.items() if leads_to(view, plain)]
 
 
-def _leads_to(view: Any, function: Any) -> bool:
+def leads_to(view: Any, function: Any) -> bool:
+    """Whether a view is `function`, or wraps it, or is a class that has it for a method."""
     methods = getattr(view, "view_class", None)
-    if methods is not None and any(_leads_to(one, function) for one in _methods(methods)):
+    if methods is not None and any(leads_to(one, function) for one in _methods(methods)):
         return True
     while view is not None:
         if view is function:

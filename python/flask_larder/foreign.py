@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from ._native import ForeignStore, Key, Packing
 from .backends import Backend
+from .backends.opening import Near
 
 R = TypeVar("R")
 
@@ -151,6 +152,7 @@ class Wrapping:
     default_timeout: object
     packing: Packing
     max_value: int
+    near: Near | None = None
     on_event: Callable[[str, str | None, str], object] | None = None
 
 
@@ -172,11 +174,13 @@ class ForeignCache(Backend):
                 f"{kind} is no back end: it has no {missing[0]}() "
                 "(give it the methods of cachelib.BaseCache)"
             )
+        near = wrapping.near
         self._store = ForeignStore(
             Pairs(backend, wrapping.key_prefix),
             namespace=wrapping.key_prefix,
             packing=wrapping.packing,
             max_value=wrapping.max_value,
+            near=None if near is None else (near.size, near.timeout),
             on_event=wrapping.on_event,
         )
         own = getattr(backend, "default_timeout", None)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import tracking
 from ._native import Key, Policy, Signature
+from .context import Loading
 from .decorated import Decorated, Options, Uncached
 from .signals import cache_memoize_hit, cache_memoize_miss
 from .source import source_of
@@ -108,6 +111,9 @@ class Function(Decorated):
                 functions.append(name)
         return policy.tagged([], functions)
 
+    def varies(self) -> bool:
+        return self.receiver is not None or super().varies()
+
     def forget(self, receiver: Any = None) -> None:
         """Makes every answer invalid; of a method, those of one instance."""
         name = self.name
@@ -123,6 +129,9 @@ class Function(Decorated):
             signal.send(
                 cache=self.cache, f=self.function, cache_key=key.text, args=args, kwargs=kwargs
             )
+
+    def watched(self, loading: Loading) -> AbstractContextManager[None]:
+        return tracking.watched_part(self, loading) if self.cache.dialect.careful else nullcontext()
 
     def refresher(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any] | None:
         app = self.cache._app()

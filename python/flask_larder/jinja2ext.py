@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import nodes
 from jinja2.ext import Extension
 from markupsafe import Markup
 
-from . import _native
+from . import _native, tracking
+from .context import Loading
 from .decorated import Decorated, Options, Uncached, Windows
+from .watching import note_part
 
 if TYPE_CHECKING:
     from jinja2.parser import Parser
@@ -44,6 +47,12 @@ class Fragment(Decorated):
 
         super().__init__(cache, fragment, Options(cache_none=True, windows=Windows()))
 
+    def part(self, args: tuple[Any, ...]) -> str:
+        return str(args[1])
+
+    def watched(self, loading: Loading) -> AbstractContextManager[None]:
+        return tracking.watched_part(self, loading) if self.cache.dialect.careful else nullcontext()
+
     def rendered(self, text: str) -> str:
         """What is kept of a block's text: it is not escaped again, wherever it is served."""
         return Markup(text)
@@ -62,9 +71,12 @@ class Fragment(Decorated):
     def plain_hit(self, engine: Engine, args: tuple[Any, ...]) -> tuple[Any] | None:
         """What is stored and fresh, as a tuple of one; without the steps of other calls."""
         try:
-            return engine.hit(self.key(args, {}), self.stats)
+            found = engine.hit(self.key(args, {}), self.stats)
         except Uncached:
             return None
+        if found is not None and self.reads:
+            note_part(self.reads.get(self.part(args), ()))
+        return found
 
     def text(self, name: str, vary: Sequence[Any]) -> str:
         """The key of a fragment as people read it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, g, has_request_context
 
 from . import _native
+from .endpoints import HARMLESS
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .decorated import Decorated
 
 _NOTES = "_larder_notes"
+# The sort of what was called, what `Cache-Status` is to say, and what `Server-Timing` is.
+_Note = tuple[str, str | None, str | None]
 
 
 class Outcomes:
@@ -48,33 +51,41 @@ class Outcomes:
 
     def hit(self, decorated: Decorated, key: Key, answer: Answer) -> None:
         """Something was served from the cache."""
-        ttl = "" if answer.ttl is None else f"; ttl={answer.ttl}"
-        collapsed = "; collapsed" if answer.served == "collapsed" else ""
-        detail = f"; detail={answer.served}" if answer.served in ("stale", "stale-error") else ""
-        self._note(decorated, f"hit{ttl}{collapsed}{detail}", "hit")
+        said = decorated.writes_status()
+        status = None if said else _native.status_of_hit(answer.served or "fresh", answer.ttl)
+        self._note(decorated, status, "hit")
 
     def miss(self, decorated: Decorated, key: Key, outcome: Any) -> None:
         """Something was loaded."""
-        stored = "; stored" if outcome[0] == "stored" else ""
-        detail = f"; detail={_token(outcome[1])}" if outcome[1] else ""
-        self._note(decorated, f"fwd=miss{stored}{detail}", "miss")
+        stored, reason = outcome[0] == "stored", outcome[1]
+        forward = decorated.forward()
+        if str(reason).startswith("unkeyed-input"):
+            # A view that depends on what its key does not hold has no entry that could be missing.
+            forward = "bypass"
+        said = stored and decorated.writes_status()
+        status = None if said else _native.status_of_load(forward, stored, reason)
+        self._note(decorated, status, "bypass" if forward == "bypass" else "miss")
 
     def bypass(self, decorated: Decorated, reason: str) -> None:
         """The cache was left alone."""
         forward = "method" if reason == "method" else "bypass"
-        self._note(decorated, f"fwd={forward}; detail={_token(reason)}", "bypass")
+        self._note(decorated, _native.status_of_load(forward, False, reason), "bypass")
 
-    def _note(self, decorated: Decorated, status: str, word: str) -> None:
+    def _note(self, decorated: Decorated, status: str | None, word: str) -> None:
+        """Notes what is to be said: in `Cache-Status`, unless that is written already, and in
+        `Server-Timing`."""
         request = _native.current_request()
         if request is None:
             return
         self._warn_of_processes(request)
         app = self._cache._app()
-        if not self.wanted(app):
+        wanted = self.wanted(app)
+        told = decorated.sort == "view" and (wanted or decorated.writes_status())
+        if not wanted and (not told or status is None):
             return
         self._hook(app)
-        notes: list[tuple[str, str, str]] = g.setdefault(_NOTES, [])
-        notes.append((decorated.sort, status, word))
+        notes: list[_Note] = g.setdefault(_NOTES, [])
+        notes.append((decorated.sort, status if told else None, word if wanted else None))
 
     def _hook(self, app: Any) -> None:
         """Adds the hook with the first note: debug may be switched on after `init_app`."""
@@ -100,18 +111,14 @@ def write_headers(response: Response) -> Response:
     """Writes the notes of this request into its answer: the view's last, as RFC 9211 orders them."""
     if not has_request_context():
         return response
-    notes: list[tuple[str, str, str]] = g.pop(_NOTES, [])
+    notes: list[_Note] = g.pop(_NOTES, [])
     for sort, status, word in notes:
-        response.headers.add("Server-Timing", f'larder-{sort};desc="{word}"')
-        if sort == "view":
-            response.headers.add("Cache-Status", f"Larder; {status}")
+        if word is not None:
+            response.headers.add("Server-Timing", f'larder-{sort};desc="{word}"')
+        if status is not None:
+            response.headers.add("Cache-Status", status)
     return response
 
 
-def _token(text: str) -> str:
-    """A detail as a structured field: a token where it is one, else a string (RFC 8941)."""
-    if text.replace("-", "").isalnum() and text[0].isalpha():
-        return text
-    clean = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
-    escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+# Who answers a hit natively has left no notes.
+setattr(write_headers, HARMLESS, True)

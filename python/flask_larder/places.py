@@ -21,12 +21,27 @@ TYPES = {
 }
 """What CACHE_TYPE calls the stores that a URL can name."""
 
+_REDIS = {"sentinel": "RedisSentinelCache", "cluster": "RedisClusterCache"}
+"""What it calls those that a URL of Redis names by the second part of its scheme."""
+
+_NEAR = "memory://"
+"""How the URL of a near tier begins; ` + ` and that of the far one follow."""
+
 _BESIDE = (
     "CACHE_DIR",
     "CACHE_MAX_BYTES",
+    "CACHE_MEMCACHED_PASSWORD",
     "CACHE_MEMCACHED_SERVERS",
+    "CACHE_MEMCACHED_USERNAME",
     "CACHE_NEAR_SIZE",
+    "CACHE_REDIS_CLUSTER",
+    "CACHE_REDIS_DB",
     "CACHE_REDIS_HOST",
+    "CACHE_REDIS_PASSWORD",
+    "CACHE_REDIS_PORT",
+    "CACHE_REDIS_SENTINELS",
+    "CACHE_REDIS_SENTINEL_MASTER",
+    "CACHE_REDIS_SENTINEL_PASSWORD",
     "CACHE_REDIS_URL",
     "CACHE_SIZE",
     "CACHE_THRESHOLD",
@@ -47,12 +62,13 @@ def complete_url(config: dict[str, Any], types: Mapping[str, str]) -> None:
     if not isinstance(url, str):
         raise ValueError(f"CACHE_URL is {type(url).__name__} (use a text, memory:// for example)")
     try:
-        name = TYPES[store_of(url)]
+        name = _type_of(url)
     except ValueError as error:
         raise ValueError(f"CACHE_URL: {error}") from None
     given = config.get("CACHE_TYPE", name)
     known = types.get(given, given)
-    if known not in (name, f"SASL{name}"):
+    # Whoever says RedisCache has a Redis, whichever way the URL leads to it.
+    if known not in (name, f"SASL{name}") and (known, name) not in _GENERAL:
         raise ValueError(
             f"CACHE_URL names a {name} and CACHE_TYPE={given!r} another store (leave one of them out)"
         )
@@ -63,6 +79,22 @@ def complete_url(config: dict[str, Any], types: Mapping[str, str]) -> None:
                 "it into the URL)"
             )
     config["CACHE_TYPE"] = known
+
+
+_GENERAL = tuple(("RedisCache", name) for name in _REDIS.values())
+
+
+def far_of(url: str) -> str:
+    """The URL of the store itself, without that of a near tier in front of it."""
+    near, between, far = url.partition(" + ")
+    return far.strip() if between and near.strip().startswith(_NEAR) else url
+
+
+def _type_of(url: str) -> str:
+    """What CACHE_TYPE calls the store that a URL names."""
+    name = TYPES[store_of(url)]
+    way = far_of(url).partition("://")[0].lower().partition("+")[2]
+    return _REDIS.get(way, name)
 
 
 def directory_url(store: str, directory: object, options: Mapping[str, object]) -> str:

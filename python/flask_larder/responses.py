@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from . import _native, durations
 from ._native import Page, Responder
 
-__all__ = ["CachedResponse", "page_of", "respond", "responder"]
+__all__ = ["CachedResponse", "finished", "page_of", "respond", "responder"]
 
 
 class CachedResponse(Response):
@@ -64,9 +64,10 @@ class _Prepared:
                 "response": body,
                 "direct_passthrough": False,
                 "_on_close": [],
-                "_status": "200 OK",
-                "_status_code": 200,
+                "_status": page.line,
+                "_status_code": page.status,
                 "_page_body": body,
+                "_page_status": page.status,
             }
             # What was set before any part was asked for stays.
             found.update(self._more_parts | made | found)
@@ -76,12 +77,13 @@ class _Prepared:
         if environ["REQUEST_METHOD"] != "HEAD":
             found = self.__dict__
             if len(found) == 1 and "_page" in found:
-                start_response("200 OK", self._page.headers)
-                return [self._page.body]
+                page = self._page
+                start_response(page.line, page.headers)
+                return [page.body]
             found = self._parts()
             body = found["response"]
             # The length among the headers is that of the page's own body.
-            own = body is found.get("_page_body") and found["_status_code"] == 200
+            own = body is found.get("_page_body") and found["_status_code"] == found["_page_status"]
             if own and not found["_on_close"]:
                 start_response(found["_status"], found["headers"].to_wsgi_list())
                 return body
@@ -110,6 +112,23 @@ def responder(app: Any) -> Responder:
     return Responder(app.response_class, _prepared(app.response_class))
 
 
+def text_headers(response_class: type[Response]) -> list[tuple[str, str]] | None:
+    """The headers of the response to a text; None where its class has a say in each."""
+    if _prepared(response_class) is None:
+        return None
+    if any(getattr(response_class, name) is not getattr(Response, name) for name in _TEXTUAL):
+        return None
+    sample = response_class("\u20ac")
+    headers = list(sample.headers)
+    usual = sample.status == "200 OK" and sample.response == [b"\xe2\x82\xac"]
+    names = [name.lower() for name, _ in headers]
+    located = {"location", "content-location"} & {*names}
+    return headers if usual and ("Content-Length", "3") in headers and not located else None
+
+
+_TEXTUAL = ("set_data", "iter_encoded", "close", "call_on_close")
+
+
 def respond(page: Page) -> Response:
     """A response that sends `page`, in the class of the current application."""
     app = _native.current_app()
@@ -120,11 +139,14 @@ def page_of(response: WerkzeugResponse) -> Page | None:
     """What is stored of a response; None for one that is sent as it is produced."""
     if response.is_streamed or response.direct_passthrough:
         return None
-    body = response.get_data()
-    headers = list(response.headers)
-    if response.status_code == 200 and "Content-Length" not in response.headers:
-        headers.append(("Content-Length", str(len(body))))
-    return Page(response.status_code, headers, body)
+    return finished(response.status_code, list(response.headers), response.get_data())
+
+
+def finished(status: int, headers: list[tuple[str, str]], body: bytes) -> Page:
+    """What is stored of a response with this body."""
+    if status == 200 and all(name.lower() != "content-length" for name, _ in headers):
+        headers = [*headers, ("Content-Length", str(len(body)))]
+    return Page(status, headers, body)
 
 
 def whole(value: Any, app: Any) -> Any:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import Any, Union
 
-from ._native import Answer, Engine, Key, Policy
+from ._native import Answer, Engine, Key, Patience, Policy
 from ._waiting import finish, finish_in_greenlet, greenlet_park
 
-Steps = Generator["Lookup | Store | Load", Any, Any]
+Step = Union["Lookup", "Store", "Load", "Wait", "Begun"]
+Steps = Generator[Step, Any, Any]
 
 
 # Plain classes: they are made for every call, and dataclasses take long to define and to make.
@@ -53,6 +54,22 @@ class Load:
         self.kwargs = kwargs
 
 
+class Begun:
+    """The user's function is being called by somebody else."""
+
+    __slots__ = ()
+
+
+class Wait:
+    """Wait for a load that runs elsewhere. Gives an `Answer`."""
+
+    __slots__ = ("engine", "patience")
+
+    def __init__(self, engine: Engine, patience: Patience) -> None:
+        self.engine = engine
+        self.patience = patience
+
+
 def run(steps: Steps, function: Callable[..., Any]) -> Any:
     """Carries the steps out on the caller's own thread."""
     try:
@@ -70,9 +87,11 @@ def run(steps: Steps, function: Callable[..., Any]) -> Any:
         steps.close()
 
 
-def _carry_out(step: Lookup | Store | Load, function: Callable[..., Any]) -> Any:
+def _carry_out(step: Step, function: Callable[..., Any]) -> Any:
     if isinstance(step, Load):
         return function(*step.args, **step.kwargs)
+    if isinstance(step, Begun):
+        return None
     engine = step.engine
     # A store that does I/O would hold up every greenlet of this thread.
     park = greenlet_park() if engine.blocks else None
@@ -81,6 +100,10 @@ def _carry_out(step: Lookup | Store | Load, function: Callable[..., Any]) -> Any
             pending = engine.lookup_soon(step.key, step.policy, step.chain)
             return finish_in_greenlet(pending, park)
         return engine.lookup(step.key, step.policy, step.chain)
+    if isinstance(step, Wait):
+        if park is not None:
+            return finish_in_greenlet(step.patience.wait_soon(), park)
+        return step.patience.wait()
     return step.work() if park is None else park.elsewhere(step.work)
 
 
@@ -101,9 +124,11 @@ async def run_async(steps: Steps, function: Callable[..., Any]) -> Any:
         steps.close()
 
 
-async def _await_step(step: Lookup | Store | Load, function: Callable[..., Any]) -> Any:
+async def _await_step(step: Step, function: Callable[..., Any]) -> Any:
     if isinstance(step, Load):
         return await function(*step.args, **step.kwargs)
+    if isinstance(step, Begun):
+        return None
     engine = step.engine
     # Also a back end in Python would hold up the event loop.
     blocks = engine.blocks or engine.blocks_in_python
@@ -112,6 +137,8 @@ async def _await_step(step: Lookup | Store | Load, function: Callable[..., Any])
             engine.lookup_soon(step.key, step.policy, step.chain), blocks=blocks
         )
         return answer
+    if isinstance(step, Wait):
+        return await finish(step.patience.wait_soon(), blocks=blocks)
     if not blocks:
         return step.work()
     # Most programs never come here, and asyncio takes longer to import than all of this package.

@@ -29,6 +29,11 @@ class Tags:
     def __bool__(self) -> bool:
         return self._compute is not None or bool(self._names)
 
+    @property
+    def vary(self) -> bool:
+        """Whether two calls may have different tags."""
+        return self._compute is not None or self._signature is not None
+
     def _check(self, signature: inspect.Signature) -> None:
         """Refuses a field that no argument can fill, where it is declared."""
         kinds = {parameter.kind for parameter in signature.parameters.values()}

@@ -24,7 +24,7 @@ from typing import Any
 from . import _native, durations
 from .decorated import DECORATED, Decorated
 from .durations import Duration
-from .steps import Load, Steps
+from .steps import Begun, Load, Steps
 
 __all__ = [
     "HandClock",
@@ -157,7 +157,7 @@ def _counting(steps: Steps, calls: list[None]) -> Steps:
     try:
         step = next(steps)
         while True:
-            if isinstance(step, Load):
+            if isinstance(step, Load | Begun):
                 calls.append(None)
             try:
                 result = yield step

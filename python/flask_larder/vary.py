@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import refusing
+
+if TYPE_CHECKING:
+    from .reads import Read
 
 __all__ = ["Input", "Inputs", "cookie", "header", "query", "value"]
 
@@ -51,10 +54,17 @@ class Inputs:
     cookies: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     values: tuple[Callable[[], Any], ...] = field(default=())
+    # Whether what the view reads is put into the key, and what that is so far besides headers and
+    # cookies, which stand above.
+    auto: bool = False
+    learned: tuple[Read, ...] = ()
 
     @classmethod
-    def declared(cls, vary: Iterable[Input | str | Callable[[], Any]] | None) -> Inputs:
-        """Reads a `vary=` list: texts are header names, callables are values."""
+    def declared(cls, vary: str | Iterable[Input | str | Callable[[], Any]] | None) -> Inputs:
+        """Reads a `vary=` list: texts are header names, callables are values. The text "auto" stands for
+        whatever the view reads."""
+        if vary == "auto":
+            return cls(auto=True)
         refusing.single_text(vary, "vary")
         found: dict[str, list[Any]] = {"header": [], "cookie": [], "query": [], "value": []}
         for item in vary or ():
@@ -69,7 +79,8 @@ class Inputs:
                 raise TypeError(
                     f"vary has a {kind} (use a header name, cookie(), query() or a callable)"
                 )
-        return cls(*(tuple(found[sort]) for sort in ("header", "cookie", "query", "value")))
+        headers, cookies, parameters, values = (tuple(each) for each in found.values())
+        return cls(headers, cookies, parameters, values)
 
     def tells_credentials(self) -> bool:
         """Whether the key tells requests with different credentials apart, as far as one can see."""
@@ -77,7 +88,9 @@ class Inputs:
 
     def tells_sessions(self, cookie: str) -> bool:
         """Whether the key tells sessions apart, which `cookie` carries, as far as one can see."""
-        return bool(self.values) or cookie in self.cookies or "cookie" in self._header_names()
+        known = any(read.sort == "session" for read in self.learned)
+        told = known or bool(self.values) or cookie in self.cookies
+        return told or "cookie" in self._header_names()
 
     def _header_names(self) -> set[str]:
         return {name.lower() for name in self.headers}

@@ -12,14 +12,22 @@ from flask import Flask, Response, after_this_request, has_app_context
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from . import _native, safety
+from . import _native, learning, safety, streams, tracking
 from ._native import Key, Page, Policy, ViewKey
-from .decorated import Decorated, Options, Uncached
+from .context import Loading
+from .decorated import Options, Uncached
 from .durations import lifetime
+from .http import Http
+from .http_pages import unconditional
+from .http_views import HttpView
+from .learning import Known, values_of
+from .narrowing import narrowed
+from .reads import Keyed, Read
 from .rebuilt import rebuilt_request
 from .responses import CachedResponse, page_of, respond, responder, status_of, whole
 from .signals import cache_view_hit, cache_view_miss
 from .source import is_asked, source_of
+from .steps import Steps
 from .vary import Inputs
 
 if TYPE_CHECKING:
@@ -37,10 +45,13 @@ class ViewOptions(Options):
     hash_method: Callable[..., Any] | None = None
     response_hit_indication: bool = False
     as_page: bool = False
+    narrow: bool = False
+    http: Http | bool | None = None
+    early: bool | str | None = None
     inputs: Inputs = field(default_factory=Inputs)
 
 
-class View(Decorated):
+class View(HttpView):
     """One decorated view."""
 
     sort = "view"
@@ -50,10 +61,28 @@ class View(Decorated):
         super().__init__(cache, function, options)
         # A custom key function means that the developer took charge of the key.
         self.custom_key = options.make_cache_key is not None or callable(options.key_prefix)
-        self.rule = self._rule(custom=self.custom_key)
+        # What the key holds as it was declared, and with what was learned since.
+        self.declared = self.known = self.known_with(options.inputs)
+        # Inputs that callables in vary= were seen to read, so that they are in the key.
+        self.told: frozenset[Read] = frozenset()
 
-    def _rule(self, *, custom: bool) -> ViewKey:
-        prefix, inputs = self.options.key_prefix, self.options.inputs
+    def known_with(self, inputs: Inputs) -> Known:
+        """The key with these inputs in it."""
+        keyed = tracking.keyed_of(self.options, inputs)
+        return Known(inputs, keyed, self._rule(inputs, custom=self.custom_key))
+
+    @property
+    def rule(self) -> ViewKey:
+        """How requests become keys."""
+        return self.known.rule
+
+    @property
+    def keyed(self) -> Keyed:
+        """What the key holds."""
+        return self.known.keyed
+
+    def _rule(self, inputs: Inputs, *, custom: bool) -> ViewKey:
+        prefix = self.options.key_prefix
         before, after, identity = "", None, None
         if isinstance(prefix, str):
             before, found, rest = prefix.partition("%s")
@@ -75,7 +104,7 @@ class View(Decorated):
             headers=inputs.wsgi_headers,
             cookies=list(inputs.cookies),
             parameters=list(inputs.parameters),
-            values=list(inputs.values),
+            values=[*inputs.values, *values_of(inputs)],
             identity=identity,
             shared=shared,
         )
@@ -86,9 +115,10 @@ class View(Decorated):
         request = _native.current_request()
         if self.cache.dialect.careful and request is not None:
             # The request must be one whose answers may be shared at all, whatever the key is.
-            reason = safety.of_request(request, self.options.inputs, custom=self.custom_key)
+            reason = safety.of_request(request, self.inputs, custom=self.custom_key)
             if reason is not None:
                 raise Uncached(reason)
+            tracking.note_key(self, request)
         base = self.base(args, kwargs)
         if request is None:
             if base is None:
@@ -98,8 +128,11 @@ class View(Decorated):
                 )
             return Key(base)
         if self.assigned_key() is not None:
-            return self._rule(custom=True).key(request, base)
-        return self.rule.key(request, base)
+            return self._rule(self.inputs, custom=True).key(request, base)
+        known = self.known
+        if known.inputs.auto:
+            learning.remember(self, known)
+        return known.rule.key(request, base)
 
     def base(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """The base key, where the rule alone does not give it: None for the usual path."""
@@ -148,14 +181,20 @@ class View(Decorated):
     # Values.
 
     def incoming(self, value: Any) -> Any:
+        http = value is not None and self.pages() is not None
         if self.cache.dialect.careful:
-            value = whole(value, self.cache._app())
-            reason = safety.of_answer(value, self.options.inputs, custom=self.custom_key)
+            value = streams.response_of(self, whole(value, self.cache._app()))
+            reason = safety.of_request_made(self.inputs, custom=self.custom_key)
+            if reason is None and not http:
+                # What HTTP says of a page is judged when it is finished.
+                reason = safety.of_answer(value, self.inputs)
             if reason is not None:
-                raise Uncached(reason)
-        if self.options.as_page and value is not None:
+                raise Uncached(reason, safety.place_of(reason))
+        if http or (self.options.as_page and value is not None):
             value = _response_of(self.cache._app(), value)
         if isinstance(value, WerkzeugResponse):
+            if self.cache.dialect.careful and streams.is_streamed(value):
+                return streams.Streamed.of(self, value)
             page = page_of(value)
             if page is None:
                 raise Uncached("stream")
@@ -171,9 +210,47 @@ class View(Decorated):
             raise value
         return value
 
-    def watched(self) -> AbstractContextManager[None]:
-        careful = self.cache.dialect.careful and not self.custom_key
-        return safety.watched_session() if careful else nullcontext()
+    @property
+    def inputs(self) -> Inputs:
+        """What the answer depends on besides its path, as far as that is known."""
+        return self.known.inputs
+
+    def early(self) -> bool | str:
+        """Whether hits may be answered before Flask is asked, and past its hooks."""
+        given = self.options.early
+        return self.cache._early.said(self.cache._app()) if given is None else given
+
+    def in_charge(self) -> bool:
+        """Whether the developer took charge of the key."""
+        return self.custom_key or self.assigned_key() is not None
+
+    def watched(self, loading: Loading) -> AbstractContextManager[None]:
+        watch: AbstractContextManager[None] = nullcontext()
+        if self.cache.dialect.careful and not self.in_charge():
+            narrow = self.options.narrow
+            watch = narrowed(self) if narrow else tracking.watched_view(self, loading)
+        client = self._client()
+        return watch if client is None else unconditional(client[1], watch, loading)
+
+    def passed(self, uncached: Uncached, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
+        if uncached.reason != "authorization":
+            return super().passed(uncached, args, kwargs)
+        return tracking.passed(self, uncached, self._unstored(args, kwargs))
+
+    def judged(self, loading: Loading) -> None:
+        if self.cache.dialect.careful and not self.options.inputs.auto:
+            tracking.judge(self, loading)
+
+    def answered(self, value: Any) -> Any:
+        # The headers of the answer say what was learned.
+        return _response_of(self.cache._app(), value) if self.options.inputs.auto else value
+
+    def kept(self, call: Any, value: Any) -> tuple[Any, Policy]:
+        if not self.options.inputs.auto or call.loading.skipped is not None:
+            return super().kept(call, value)
+        inputs = learning.judge(self, call.loading)
+        keep, policy = super().kept(call, value)
+        return learning.told(keep, value, inputs), policy
 
     def policy_for(self, policy: Policy, value: Any) -> Policy:
         if isinstance(value, CachedResponse) and value.timeout:
@@ -217,23 +294,27 @@ class View(Decorated):
 
             def load() -> Any:
                 with app.app_context():
-                    return function(*args, **kwargs)
+                    return streams.read(self, function(*args, **kwargs))
         else:
-            rebuilt = rebuilt_request(app, request, self.options.inputs, custom=self.custom_key)
+            # With what was in the key of this call: others may learn until the refresh runs.
+            known = learning.known_of_call(self) if self.inputs.auto else self.known
+            rebuilt = rebuilt_request(app, request, self, known.keyed)
 
             def load() -> Any:
+                learning.remember(self, known)
                 with rebuilt():
-                    return function(*args, **kwargs)
+                    return streams.read(self, function(*args, **kwargs))
 
         return load
 
-    def plan(self) -> tuple[ViewKey, Callable[[Page], Response]] | None:
+    def plan(self) -> tuple[ViewKey, Any] | None:
         options = self.options
         custom = self.custom_key or options.response_hit_indication
         source = is_asked(self, options.source_check)
-        if custom or source or not self.cache.dialect.careful:
+        if custom or source or not self.cache.dialect.careful or self.inputs.learned:
             return None
-        return self.rule, responder(self.cache._app())
+        app, pages = self.cache._app(), self.pages()
+        return self.rule, responder(app) if pages is None else pages.responder(app)
 
     def starts(self) -> tuple[str, ...]:
         """How the keys that people know of this view begin."""

@@ -187,8 +187,10 @@ class Warmer:
 
         def get() -> int:
             client = self._app.test_client(use_cookies=False)
-            status: int = client.get(path, base_url=root, headers=how["headers"]).status_code
-            return status
+            answer = client.get(path, base_url=root, headers=how["headers"])
+            with answer:
+                _read_on(answer)
+            return answer.status_code
 
         return self._try(get, lambda status: f"not loaded: status {status}")
 
@@ -215,6 +217,14 @@ class Warmer:
                 self._function(*args, **kwargs)
 
         return self._try(call, lambda _: "failed")
+
+
+def _read_on(answer: Any) -> None:
+    """Reads a stream for as long as it may still be stored."""
+    warming = _current.get()
+    for _ in answer.iter_encoded():
+        if warming is None or warming.reason is not None:
+            return
 
 
 def _app_of(cache: Cache) -> Flask:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .base import Backend, is_pattern, watch_forks
+from .cluster import RedisClusterCache
 from .file import FileSystemCache
 from .memcached import MemcachedCache, SASLMemcachedCache
 from .memory import NullCache, SimpleCache
 from .redis import RedisCache
+from .sentinel import RedisSentinelCache
 from .shared import SharedCache
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "MemcachedCache",
     "NullCache",
     "RedisCache",
+    "RedisClusterCache",
+    "RedisSentinelCache",
     "SASLMemcachedCache",
     "SharedCache",
     "SimpleCache",
@@ -28,6 +32,8 @@ BACKENDS: dict[str, type[Backend]] = {
     "SharedCache": SharedCache,
     "FileSystemCache": FileSystemCache,
     "RedisCache": RedisCache,
+    "RedisSentinelCache": RedisSentinelCache,
+    "RedisClusterCache": RedisClusterCache,
     "MemcachedCache": MemcachedCache,
     "SASLMemcachedCache": SASLMemcachedCache,
     "NullCache": NullCache,

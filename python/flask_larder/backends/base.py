@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import durations
 from .._native import Engine, Policy
+from ..gathered import Gathered
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -32,6 +32,8 @@ class Backend:
     engine: Engine
     # What bounds the size of values, for the log.
     limit = "CACHE_MAX_VALUE"
+    # Whether CACHE_NEAR has a meaning: the store lies outside the process, and keeps nothing near.
+    takes_near = False
 
     def __init__(
         self,
@@ -70,20 +72,18 @@ class Backend:
 
     def get(self, key: Any) -> Any:
         """The value, or None."""
-        found = self.engine.get(key)
-        if found is not None:
-            return found[0]
-        return self._only_variant(key)
+        found = self.engine.find(key)
+        if len(found) > 1:
+            _log.info("%r has %d variants: get() cannot know which is meant", key, len(found))
+        return found[0] if len(found) == 1 else None
 
     def _only_variant(self, key: Any) -> Any:
         variants = self.engine.variants(key)
-        if len(variants) > 1:
-            _log.info("%r has %d variants: get() cannot know which is meant", key, len(variants))
         return variants[0] if len(variants) == 1 else None
 
     def has(self, key: Any) -> bool:
         """Whether there is a value, None included."""
-        return self.engine.get(key) is not None or bool(self.engine.variants(key))
+        return len(self.engine.find(key)) > 0
 
     def set(self, key: Any, value: Any, timeout: object = None) -> bool:
         """Stores a value. False if it cannot be kept."""
@@ -119,7 +119,18 @@ class Backend:
 
     def set_many(self, mapping: dict[Any, Any], timeout: object = None) -> list[Any]:
         """Stores values. Answers the keys that were stored."""
-        return [key for key, value in mapping.items() if self.set(key, value, timeout)]
+        if type(self).set is not Backend.set:
+            return [key for key, value in mapping.items() if self.set(key, value, timeout)]
+        # Pickling runs people's code, which may change the mapping.
+        values = list(mapping.items())
+        outcomes = self.engine.set_many(values, self._policy(timeout))
+        for (key, _), (_, reason, _) in zip(values, outcomes, strict=True):
+            self._refused(key, reason)
+        return [
+            key
+            for (key, _), (outcome, _, _) in zip(values, outcomes, strict=True)
+            if outcome == "stored"
+        ]
 
     def delete_many(self, *keys: Any) -> list[Any]:
         """Removes keys, and what matches those with a `*` or `?` in them. Answers what is gone.
@@ -167,7 +178,7 @@ class Backend:
         self.engine.forget_loads()
 
 
-_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+_backends: Gathered[Backend] = Gathered()
 
 
 def watch_forks(backend: Backend) -> None:
@@ -176,7 +187,7 @@ def watch_forks(backend: Backend) -> None:
 
 
 def _forget_loads() -> None:
-    for backend in list(_backends):
+    for backend in _backends:
         backend.forget_loads()
 
 

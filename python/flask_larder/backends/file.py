@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import config as settings
 from .. import places
-from .._native import Engine
 from .base import Backend
-from .options import namespace, refuse_options
+from .opening import Opening
+from .options import refuse_options
 
 if TYPE_CHECKING:
     from flask import Flask
-
-    from ..config import Secret
 
 __all__ = ["FileSystemCache"]
 
@@ -28,6 +26,8 @@ class FileSystemCache(Backend):
     `mode` is that of the files. Raises a ValueError for a directory that cannot be used.
     """
 
+    takes_near = True
+
     def __init__(
         self,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -39,10 +39,7 @@ class FileSystemCache(Backend):
         size: int | str | None = None,
         key_prefix: str | Callable[[], str] | None = None,
         url: str | None = None,
-        secret: Secret = None,
-        compress: object = None,
-        max_value: int = 8 * 1024 * 1024,
-        on_event: Any = None,
+        **opening: Any,
     ) -> None:
         if url is None:
             bounds: dict[str, object] = {
@@ -51,13 +48,7 @@ class FileSystemCache(Backend):
                 "mode": _digits(mode),
             }
             url = places.directory_url("file", cache_dir, bounds)
-        engine = Engine.open(
-            url,
-            namespace=namespace(key_prefix),
-            packing=settings.packed(secret, compress),
-            max_value=max_value,
-            on_event=on_event,
-        )
+        engine = Opening(key_prefix, **opening).engine(url)
         self.key_prefix = key_prefix
         super().__init__(engine, default_timeout, ignore_delete_many_errors)
 
@@ -73,10 +64,7 @@ class FileSystemCache(Backend):
             "threshold": config["CACHE_THRESHOLD"],
             "size": config["CACHE_SIZE"],
             "url": config.get("CACHE_URL"),
-            "key_prefix": settings.key_prefix(config),
-            "secret": config["CACHE_SECRET"],
-            "compress": config["CACHE_COMPRESS"],
-            "max_value": settings.size(config, "CACHE_MAX_VALUE"),
+            **Opening.said(config),
         }
         return cls(*args, **{**kwargs, **given, **options})
 

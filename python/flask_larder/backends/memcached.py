@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from .. import config as settings
-from .. import durations
-from .._native import Engine
 from .base import Backend
-from .options import namespace, refuse_options
+from .opening import Opening
+from .options import refuse_options
 
 if TYPE_CHECKING:
     from flask import Flask
-
-    from ..config import Secret
 
 __all__ = ["MemcachedCache", "SASLMemcachedCache"]
 
@@ -34,6 +31,7 @@ class MemcachedCache(Backend):
     """
 
     limit = "CACHE_MAX_VALUE, or the server's option -I,"
+    takes_near = True
 
     def __init__(
         self,
@@ -45,22 +43,12 @@ class MemcachedCache(Backend):
         username: str | None = None,
         password: str | None = None,
         url: str | None = None,
-        secret: Secret = None,
-        compress: object = None,
-        deadline: object = None,
         max_value: int = _LARGEST,
-        on_event: Any = None,
+        **opening: Any,
     ) -> None:
         if url is None:
             url = _url(servers, username, password)
-        engine = Engine.open(
-            url,
-            namespace=namespace(key_prefix),
-            packing=settings.packed(secret, compress),
-            deadline=None if deadline is None else durations.span(deadline, "deadline"),
-            max_value=max_value,
-            on_event=on_event,
-        )
+        engine = Opening(key_prefix, max_value=max_value, **opening).engine(url)
         self.key_prefix = key_prefix
         super().__init__(engine, default_timeout, ignore_delete_many_errors)
 
@@ -77,9 +65,7 @@ class MemcachedCache(Backend):
             "username": config.get("CACHE_MEMCACHED_USERNAME"),
             "password": config.get("CACHE_MEMCACHED_PASSWORD"),
             "url": config.get("CACHE_URL"),
-            "key_prefix": settings.key_prefix(config),
-            "secret": config["CACHE_SECRET"],
-            "compress": config["CACHE_COMPRESS"],
+            **Opening.said(config),
             # What is set nowhere is what the server takes.
             "max_value": _LARGEST if largest == settings.MAX_VALUE else largest,
         }

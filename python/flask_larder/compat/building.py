@@ -11,6 +11,7 @@ from cachelib.serializers import BaseSerializer
 from werkzeug.utils import import_string
 
 from .. import backends as own
+from ..backends.opening import near_of
 from . import backends, utils
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _ON_THE_ENGINE = (
     backends.MemcachedCache,
     backends.SASLMemcachedCache,
     backends.RedisCache,
+    backends.RedisSentinelCache,
+    backends.RedisClusterCache,
 )
 
 _THEIRS = "flask_caching."
@@ -76,6 +79,7 @@ def backend_of(app: Flask, config: dict[str, Any], on_event: Any = None) -> Any:
     if inspect.ismodule(found):
         given = config["CACHE_TYPE"]
         raise TypeError(f"CACHE_TYPE={given!r} is a module (name the class of a store in it)")
+    _check_near(config, found)
     kwargs: dict[str, Any] = {
         "default_timeout": utils.normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"]),
         _IGNORED: config["CACHE_IGNORE_ERRORS"],
@@ -92,6 +96,19 @@ def backend_of(app: Flask, config: dict[str, Any], on_event: Any = None) -> Any:
             raise
     kwargs.pop(_IGNORED)
     return _call(found, name, app, config, kwargs)
+
+
+def _check_near(config: dict[str, Any], found: Any) -> None:
+    """A ValueError where CACHE_NEAR is set for a store that has no near tier in this dialect."""
+    if near_of(config.get("CACHE_NEAR"), config.get("CACHE_NEAR_TIMEOUT")) is None:
+        return
+    kinds = (backends.RedisCache, backends.NullCache)
+    if not (inspect.isclass(found) and (issubclass(found, kinds) or _is_native(found))):
+        name = config["CACHE_TYPE"]
+        raise ValueError(
+            f"CACHE_NEAR is set, and {name!r} has no near tier here (leave it out, or use one of the "
+            "stores of Redis, or flask_larder)"
+        )
 
 
 def _is_native(found: Any) -> bool:

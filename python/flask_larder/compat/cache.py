@@ -140,7 +140,7 @@ class Cache(Memoizing):
         """Removes a key. On Larder's own stores, the base key of a view by query removes them all."""
         backend = self.cache
         gone = backend.delete(key)
-        decorated = list(self._decorated)
+        decorated = self._decorated
         if not any(isinstance(view, CompatView) and view.is_base(key) for view in decorated):
             return gone
         if not isinstance(backend, own.Backend) or getattr(backend, "coded", False):
@@ -265,6 +265,13 @@ class Cache(Memoizing):
             "answer (use query_string=True)"
         )
 
+    def _count_unsafe(self, reason: str) -> None:
+        """Counts an answer that is stored, and that the other dialect would not have stored."""
+        events, name = self._outcomes.events, f"unsafe_store: {reason}"
+        if name not in events and len(events) >= _MOST_EVENTS:
+            name = "unsafe_store: other"
+        events[name] = events.get(name, 0) + 1
+
     def _note_unsafe(self, view: CompatView, reason: str) -> None:
         """Counts an answer that Flask-Caching stores and others may get; says once which view."""
         view.stats.count_pass(f"unsafe_store: {reason}")
@@ -283,10 +290,13 @@ class Cache(Memoizing):
         backend = self.cache
         if getattr(backend, "engine", None) is not None:
             return super().stats()
-        functions = {each.name: each.stats.as_dict() for each in list(self._decorated)}
+        functions = {each.name: each.stats.as_dict() for each in self._decorated}
         size = {"store": type(backend).__name__}
         return report(functions, size, dict(self._outcomes.events), os.getpid())
 
+
+# Names of events that are counted, each for itself; inputs may be named by a client.
+_MOST_EVENTS = 200
 
 # What our classes had when this module was loaded: whoever replaces a method of a class, as tests do,
 # has it called from the next call on that is not answered natively.

@@ -113,7 +113,7 @@ class CompatFunction(Quick, Function):
                 far.away(self, error)
             return
         windows = self.options.windows
-        if windows.stale or windows.stale_on_error:
+        if windows.stale or windows.stale_on_error or windows.revalidate:
             timeout = math.ceil(self._kept_for())
         ignored = self.options.args_to_ignore
         self.cache._prolong_versions(self.function, args, ignored, timeout)
@@ -123,7 +123,7 @@ class CompatFunction(Quick, Function):
         timeout, windows = self.timeout(), self.options.windows
         if timeout is None:
             return 0
-        more = (windows.stale or 0, windows.stale_on_error or 0)
+        more = (windows.stale or 0, windows.stale_on_error or 0, windows.revalidate or 0)
         return max(timeout, 1) + sum(durations.span(window, "window") for window in more)
 
     def native_rule(self) -> ClassicCall | None:

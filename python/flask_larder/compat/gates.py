@@ -112,6 +112,8 @@ class OwnPermit:
 
     # The arguments of the call, where the decorated function wants to hear of them.
     args: tuple[Any, ...] = ()
+    # Flask-Caching has no timeouts.
+    is_limited = False
 
     def __init__(self, permit: Permit, decorated: Settled) -> None:
         self._permit = permit
@@ -121,11 +123,17 @@ class OwnPermit:
         self.fail = permit.fail
         self.drop = permit.drop
         self.stand_in = permit.stand_in
+        self.renew = permit.renew
 
     @property
-    def has_previous(self) -> bool:
-        """Whether something out of date is stored."""
-        return self._permit.has_previous
+    def previous(self) -> tuple[Any] | None:
+        """What is stored and out of date."""
+        return self._permit.previous
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether something out of date is stored that `fail` would serve."""
+        return self._permit.has_spare
 
     def store(self, value: Any, policy: Policy, seconds: float) -> Outcome:
         """Stores what was loaded, and hands it to everyone who waits."""
@@ -161,7 +169,8 @@ class ClassicPermit:
     args: tuple[Any, ...] = ()
     # The engine reads 0 as the number of no load.
     number = 0
-    has_previous = False
+    has_spare = False
+    is_limited = False
 
     def __init__(self, cache: Cache, key: Key, decorated: Settled) -> None:
         self._cache = cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, url_for
@@ -17,10 +18,13 @@ from .. import _native, safety
 from .._native import ClassicView, Key, Policy
 from ..decorated import Uncached
 from ..endpoints import endpoints_of
+from ..learning import Known
+from ..reads import Keyed
 from ..source import Source, is_asked, read_source
 from ..steps import Steps
 from ..vary import Inputs
 from ..views import View, ViewOptions
+from ..watching import Watch, watched
 from . import utils
 from .backends.rediscache import RedisCache
 from .gates import ClassicGate, OwnGate
@@ -195,6 +199,13 @@ class CompatView(Quick, View):
         if args and isinstance(backend, RedisCache):
             backend.note_variant(self._base(), args[0], timeout)
 
+    def known_with(self, inputs: Inputs) -> Known:
+        known = super().known_with(inputs)
+        # The host is in no key here, and the query only where that is asked for.
+        prefix, query = self.options.key_prefix, bool(self.options.query_string)
+        path = isinstance(prefix, str) and "%s" in prefix
+        return replace(known, keyed=Keyed(inputs, path=path, query=query))
+
     def native_rule(self) -> ClassicView | None:
         options, prefix = self.options, self.options.key_prefix
         if options.make_cache_key is not None:
@@ -239,16 +250,19 @@ class CompatView(Quick, View):
 
         def load(*args: Any, **kwargs: Any) -> Any:
             request = _native.current_request()
-            inputs = self.options.inputs
-            if request is None or self.custom_key or self.assigned_key() is not None:
+            inputs = self.inputs
+            if request is None or self.in_charge():
                 return _caught(function, args, kwargs)
             environ = request.environ
             environ[_ARGS_READ] = "args" in vars(request)
             before = safety.of_request(request, inputs, custom=False)
-            with safety.watched_session():
+            watch = Watch(self.keyed, self.cache._user_names)
+            with safety.watched_session(), watched(request, watch):
                 value = _caught(function, args, kwargs)
-            after = safety.of_answer(value, inputs, custom=False)
-            environ[_UNSAFE] = [reason for reason in (before, after) if reason is not None]
+            made = safety.of_request_made(inputs, custom=False)
+            after = made or safety.of_answer(value, inputs)
+            reasons = [reason for reason in (before, after) if reason is not None]
+            environ[_UNSAFE] = reasons + [f"unkeyed-input: {read}" for read in watch.found]
             return value
 
         return load
@@ -259,10 +273,11 @@ class CompatView(Quick, View):
             return
         environ = request.environ
         for reason in environ.pop(_UNSAFE, ()):
+            self.cache._count_unsafe(reason)
             if reason in _SHARED_BY_ACCIDENT:
                 self.cache._note_unsafe(self, reason)
         read_before = environ.pop(_ARGS_READ, True)
-        varies = self.options.query_string or self.options.inputs.parameters
+        varies = self.options.query_string or self.inputs.parameters
         if not varies and not read_before and "args" in vars(request):
             self.cache._note_query(self)
 

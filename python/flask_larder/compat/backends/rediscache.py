@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cachelib.redis import RedisCache as CachelibRedisCache
 from cachelib.serializers import BaseSerializer, RedisSerializer
 
 from ... import config as settings
 from ..._native import Policy, RedisLink
+from ...backends.opening import Near, near_of
 from .clienterrors import raising
-from .redislink import Link, delete_by_client, of_host, of_url, redis_module
+from .redislink import Link, delete_by_client, of_cluster, of_host, of_sentinels, of_url
 from .twofold import Twofold, say_once
-from .versions import Versions
+from .versions import EngineSpace, Versions
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -59,7 +60,9 @@ class RedisCache(Twofold, CachelibRedisCache):  # type: ignore[misc]
         # The clients that somebody put in the place of ours, by their attributes.
         self._assigned: dict[str, Any] = {}
         self._own_client: Any = None
+        self._own_reader: Any = None
         self._opened: RedisLink | None = None
+        self._near: Near | None = None
         if isinstance(host, str):
             host = of_host(host, port, password, db, kwargs)
         # A client that was handed in sees the calls that Flask-Caching makes, and no others.
@@ -92,13 +95,27 @@ class RedisCache(Twofold, CachelibRedisCache):  # type: ignore[misc]
             if config.get("CACHE_REDIS_PASSWORD"):
                 given["password"] = config["CACHE_REDIS_PASSWORD"]
             backend = cls(*args, **{**kwargs, **given})
-        backend._packing, backend._on_event = settings.packing(config), on_event
-        if isinstance(prefix, str) and not backend.coded:
-            # A wrong setting is an error now, not with the first request.
-            _ = backend.engine
-        elif backend._link.url is None:
-            _ = backend._write_client
-        return backend
+        return backend._ready(config, on_event)
+
+    def _ready(self, config: Config, on_event: Any) -> RedisCache:
+        """The same, told of the rest of a configuration: what is wrong with it is an error now, not
+        with the first request."""
+        self._packing, self._on_event = settings.packing(config), on_event
+        self._near = near_of(config.get("CACHE_NEAR"), config.get("CACHE_NEAR_TIMEOUT"))
+        if self._link.url is None:
+            if self._near is not None:
+                raise ValueError(
+                    "CACHE_NEAR is set, and values go through redis-py (leave it out, or name the "
+                    "server by a host name or a URL)"
+                )
+            _ = self._write_client
+        elif not callable(self.key_prefix) and not self.coded:
+            _ = self.engine
+        return self
+
+    def _engine_alone(self) -> bool:
+        """Whether the engine's entries are its own, and hold no records of other programs."""
+        return self._near is not None
 
     @classmethod
     def _from_url(cls, url: str, db: Any, args: list[Any], kwargs: Config) -> RedisCache:
@@ -139,6 +156,9 @@ class RedisCache(Twofold, CachelibRedisCache):  # type: ignore[misc]
             raise AttributeError(
                 "entries of this RedisCache go through redis-py: no engine has them"
             )
+        if self._engine_alone():
+            engine = self._link.engine(prefix, self._packing, self._near, self._on_event)
+            return Versions(EngineSpace(engine), tagged=False)
         opened = self._opened or self._link.open(self._packing, self._on_event)
         self._opened = opened
         return Versions(opened.space(prefix), tagged=True)
@@ -156,12 +176,15 @@ class RedisCache(Twofold, CachelibRedisCache):  # type: ignore[misc]
     def _client(self, name: str) -> Any:
         if name in self._assigned:
             return self._assigned[name]
+        if name == "_read_client" and self._link.make_reader is not None:
+            self._own_reader = self._own_reader or self._link.make_reader()
+            return self._own_reader
         if self._own_client is None:
             self._own_client = self._link.make_client()
         return self._own_client
 
     def _assign(self, name: str, client: Any) -> None:
-        if client is not None and client is self._own_client:
+        if client is not None and client in (self._own_client, self._own_reader):
             self._assigned.pop(name, None)
             return
         if not self._assigned and self._link.url is not None:
@@ -263,7 +286,11 @@ def _say_trusted(what: str) -> None:
 
 
 class RedisSentinelCache(RedisCache):
-    """A Redis server that sentinels watch: writes go to the master, reads to a replica."""
+    """A Redis server that sentinels watch: whichever is the master at the moment.
+
+    Where a client or a serializer was handed in, and where redis-py alone can do what was asked for,
+    writes go to the master and reads to a replica, as in Flask-Caching.
+    """
 
     def __init__(
         self,
@@ -276,30 +303,19 @@ class RedisSentinelCache(RedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        redis_module()
-        from redis.sentinel import Sentinel
-
-        if kwargs.get("decode_responses"):
-            raise ValueError("decode_responses is not supported by RedisCache.")
         own = {
-            name.removeprefix(_SENTINEL): kwargs.pop(name)
-            for name in list(kwargs)
-            if name.startswith(_SENTINEL)
+            name.removeprefix(_SENTINEL): value
+            for name, value in kwargs.items()
+            if name.startswith(_SENTINEL) and value is not None
         }
-        sentinel: Any = cast("Any", Sentinel)(
-            sentinels or [("127.0.0.1", 26379)],
-            password=password,
-            db=db,
-            sentinel_kwargs=own,
-            **kwargs,
-        )
+        options = {name: kwargs[name] for name in kwargs if not name.startswith(_SENTINEL)}
+        places = sentinels or [("127.0.0.1", 26379)]
         super().__init__(
-            host=sentinel.master_for(master),
+            host=of_sentinels(places, master, (password, db), own, options),
             default_timeout=default_timeout,
             key_prefix=key_prefix,
             ignore_delete_many_errors=ignore_delete_many_errors,
         )
-        self._read_client: Any = sentinel.slave_for(master)
 
     @classmethod
     def factory(cls, app: Flask, config: Config, args: list[Any], kwargs: Config) -> Any:
@@ -312,11 +328,12 @@ class RedisSentinelCache(RedisCache):
             "key_prefix": config.get("CACHE_KEY_PREFIX", ""),
             "db": config.get("CACHE_REDIS_DB", 0),
         }
-        return cls(*args, **{**given, **kwargs})
+        on_event = kwargs.pop("on_event", None)
+        return cls(*args, **{**given, **kwargs})._ready(config, on_event)
 
 
 class RedisClusterCache(RedisCache):
-    """A cluster of Redis servers; connects when it is made."""
+    """A cluster of Redis servers."""
 
     def __init__(
         self,
@@ -327,21 +344,9 @@ class RedisClusterCache(RedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        redis_module()
-        from redis.cluster import ClusterNode, RedisCluster
-
-        if kwargs.get("decode_responses"):
-            raise ValueError("decode_responses is not supported by RedisCache.")
-        kwargs.setdefault("skip_full_coverage_check", True)
-        make: Any = RedisCluster
         url = kwargs.pop("redis_url", None)
-        if url:
-            client = make.from_url(url, **kwargs)
-        else:
-            nodes = [ClusterNode(*_node(node)) for node in cluster.split(",")]
-            client = make(startup_nodes=nodes, password=password, **kwargs)
         super().__init__(
-            host=client,
+            host=of_cluster(cluster, password, url, kwargs),
             default_timeout=default_timeout,
             key_prefix=key_prefix,
             ignore_delete_many_errors=ignore_delete_many_errors,
@@ -357,13 +362,26 @@ class RedisClusterCache(RedisCache):
         }
         if config.get("CACHE_REDIS_URL"):
             given["redis_url"] = config["CACHE_REDIS_URL"]
-        return cls(*args, **{**given, **kwargs})
+        on_event = kwargs.pop("on_event", None)
+        return cls(*args, **{**given, **kwargs})._ready(config, on_event)
 
+    def _engine_alone(self) -> bool:
+        return True
 
-def _node(text: str) -> tuple[str, int]:
-    host, found, port = text.strip().rpartition(":")
-    if not found or not port.isdigit():
-        raise ValueError(
-            f"CACHE_REDIS_CLUSTER has {text!r} (use host:port, several with commas between them)"
-        )
-    return host, int(port)
+    def get_many(self, *keys: Any) -> list[Any]:
+        """The values in order, None for what is not there."""
+        if not self.coded:
+            return super().get_many(*keys)
+        # MGET is for keys that lie on one server.
+        return [self.get(key) for key in keys]
+
+    def get_dict(self, *keys: Any) -> dict[Any, Any]:
+        """The values by their keys, None for what is not there."""
+        return dict(zip(keys, self.get_many(*keys), strict=True))
+
+    def clear(self) -> Any:
+        """Removes everything of this store's prefix, on every server, and nothing else."""
+        if self.coded and self._get_prefix():
+            # KEYS would ask one of the servers.
+            return bool(delete_by_client(self, ""))
+        return super().clear()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ... import durations
-from ..._native import Packing, RedisLink
+from ..._native import Engine, Packing, RedisLink
+from ...backends.addresses import TLS_OPTIONS, Access, cluster_url, sentinel_url, tls_of
+from ...backends.opening import Near
 from .twofold import say_once
 
-__all__ = ["Link", "of_host", "of_url"]
+__all__ = ["Link", "of_cluster", "of_host", "of_sentinels", "of_url"]
 
 Options = dict[str, Any]
 
@@ -23,7 +25,7 @@ _MAX_VALUE = 500 * 1024 * 1024
 
 # What the engine has settings of its own for.
 _TIMES = ("socket_timeout", "socket_connect_timeout")
-_OWN = (*_TIMES, "deadline", "max_connections", "username", "unix_socket_path")
+_OWN = (*_TIMES, *TLS_OPTIONS, "deadline", "max_connections", "username", "unix_socket_path")
 # What changes how redis-py works and no answer: the engine finds broken connections by itself.
 _IDLE = (
     "socket_keepalive",
@@ -35,6 +37,7 @@ _IDLE = (
     "lib_name",
     "lib_version",
     "decode_responses",
+    "skip_full_coverage_check",
 )
 
 
@@ -46,6 +49,8 @@ class Link:
     deadline: float
     connections: int | None
     make_client: Callable[[], Any]
+    # What makes a client for reads alone, where there are two.
+    make_reader: Callable[[], Any] | None = None
 
     @classmethod
     def to_client(cls, client: Any) -> Link:
@@ -60,6 +65,18 @@ class Link:
             packing=packing,
             deadline=self.deadline,
             connections=self.connections,
+            max_value=_MAX_VALUE,
+            on_event=on_event,
+        )
+
+    def engine(self, prefix: str, packing: Packing, near: Near | None, on_event: Any) -> Engine:
+        """An engine over what lies under a prefix, with connections of its own."""
+        assert self.url is not None
+        return Engine.open(
+            self.url if near is None else near.before(self.url),
+            namespace=prefix,
+            packing=packing,
+            deadline=self.deadline,
             max_value=_MAX_VALUE,
             on_event=on_event,
         )
@@ -84,9 +101,9 @@ def of_host(host: str, port: Any, password: str | None, db: Any, options: Option
 
     if not _fits(options):
         return _theirs(make_client)
-    path = options.get("unix_socket_path")
-    where = _unix(path) if path else f"redis://{_bracketed(host)}:{port}"
-    url = _with_access(where, (options.get("username"), password), db)
+    path, tls = options.get("unix_socket_path"), tls_of(options)
+    where = _unix(path) if path else f"{_scheme(tls)}://{_bracketed(host)}:{port}"
+    url = _with_access(where, (options.get("username"), password), db, tls)
     return _ours(url, options, make_client)
 
 
@@ -101,13 +118,11 @@ def of_url(url: str, db: Any, options: Options) -> Link:
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query))
     merged = {**options, **_read(asked)}
-    if parts.scheme not in ("redis", "unix") or not _fits(merged, ("db", "password")):
-        if parts.scheme == "rediss":
-            say_once(
-                "CACHE_REDIS_URL asks for TLS, which Larder's own client cannot speak: redis-py is "
-                "used, and values are pickles that are trusted"
-            )
+    asks = parts.scheme == "rediss"
+    known = parts.scheme in ("redis", "rediss", "unix")
+    if not known or not _fits({**merged, **({"ssl": True} if asks else {})}, ("db", "password")):
         return _theirs(make_client)
+    tls = tls_of(merged, asked=asks)
     user = unquote(parts.username) if parts.username else merged.get("username")
     password = unquote(parts.password) if parts.password else merged.get("password")
     if parts.scheme == "unix":
@@ -115,9 +130,87 @@ def of_url(url: str, db: Any, options: Options) -> Link:
     else:
         host = unquote(parts.hostname) if parts.hostname else "localhost"
         path = parts.path.strip("/")
-        where = f"redis://{_bracketed(host)}:{parts.port or 6379}"
+        where = f"{_scheme(tls)}://{_bracketed(host)}:{parts.port or 6379}"
         number = asked.get("db") or (path if path.isdigit() else None)
-    return _ours(_with_access(where, (user, password), number or db), merged, make_client)
+    return _ours(_with_access(where, (user, password), number or db, tls), merged, make_client)
+
+
+def of_sentinels(
+    sentinels: Any, master: str, access: tuple[str | None, Any], own: Options, options: Options
+) -> Link:
+    """The server that sentinels call `master`; `access` is its password and database, `own` what the
+    sentinels themselves are told, and `options` what redis-py tells the server's client."""
+    _refuse_decoding(options)
+    given = {name: value for name, value in options.items() if name != "deadline"}
+    password, db = access
+
+    def make(way: str) -> Any:
+        redis_module()
+        from redis import sentinel
+
+        watchers: Any = getattr(sentinel, "Sentinel")  # noqa: B009
+        made = watchers(sentinels, password=password, db=db, sentinel_kwargs=own, **given)
+        return getattr(made, way)(master)
+
+    def make_client() -> Any:
+        return make("master_for")
+
+    def make_reader() -> Any:
+        return make("slave_for")
+
+    if not _fits(options) or not _fits(own, ("password",)):
+        return replace(_theirs(make_client), make_reader=make_reader)
+    tls = tls_of(options) if options.get("ssl") else None
+    known = Access(_user(options.get("username"), password), password, db, tls)
+    url = sentinel_url(sentinels, master, known, (own.get("username"), own.get("password")))
+    return replace(_ours(url, options, make_client), make_reader=make_reader)
+
+
+def of_cluster(nodes: Any, password: str | None, url: str | None, options: Options) -> Link:
+    """The cluster of which `nodes` are some servers, or one that a URL names as redis-py reads it."""
+    _refuse_decoding(options)
+    given = {"skip_full_coverage_check": True, **options}
+    given.pop("deadline", None)
+    known = nodes_of(nodes) if not url else []
+
+    def make_client() -> Any:
+        redis_module()
+        from redis import cluster
+
+        make: Any = getattr(cluster, "RedisCluster")  # noqa: B009
+        if url:
+            return make.from_url(url, **given)
+        node: Any = getattr(cluster, "ClusterNode")  # noqa: B009
+        return make(startup_nodes=[node(*one) for one in known], password=password, **given)
+
+    asked = dict(parse_qsl(urlsplit(url or "").query))
+    merged = {**options, **_read(asked)}
+    asks = (url or "").startswith("rediss:")
+    if not _fits({**merged, **({"ssl": True} if asks else {})}, ("password",)):
+        return _theirs(make_client)
+    user, tls = merged.get("username"), tls_of(merged, asked=asks)
+    if url:
+        parts = urlsplit(url)
+        user = unquote(parts.username) if parts.username else user
+        password = unquote(parts.password) if parts.password else merged.get("password")
+        nodes = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+    return _ours(
+        cluster_url(nodes, Access(_user(user, password), password, 0, tls)), merged, make_client
+    )
+
+
+def nodes_of(text: Any) -> list[tuple[str, int]]:
+    """The servers that CACHE_REDIS_CLUSTER names; a ValueError for what names none."""
+    found: list[tuple[str, int]] = []
+    for node in str(text).split(","):
+        host, between, port = node.strip().rpartition(":")
+        if not between or not port.isdigit():
+            raise ValueError(
+                f"CACHE_REDIS_CLUSTER has {node.strip()!r} (use host:port, several with commas "
+                "between them)"
+            )
+        found.append((host, int(port)))
+    return found
 
 
 def delete_by_client(backend: Any, prefix: str) -> list[Any]:
@@ -149,12 +242,24 @@ def _read(asked: dict[str, str]) -> Options:
 def _fits(options: Options, more: tuple[str, ...] = ()) -> bool:
     """Whether the engine does what these options ask for."""
     others = [name for name in options if name not in (*_OWN, *_IDLE, *more)]
+    others += _strange_tls(options)
     if others:
         say_once(
             f"RedisCache goes through redis-py, for Larder's own client does not know the option "
             f"{others[0]}: values are pickles that are trusted"
         )
     return not others
+
+
+def _strange_tls(options: Options) -> list[str]:
+    """The options about TLS that the engine's client cannot do, or that are there without TLS."""
+    if not options.get("ssl"):
+        return [name for name in TLS_OPTIONS[1:] if name in options]
+    try:
+        tls_of(options)
+    except ValueError:
+        return ["ssl_check_hostname"]
+    return []
 
 
 def _theirs(make_client: Callable[[], Any]) -> Link:
@@ -179,10 +284,21 @@ def _unix(path: str) -> str:
     return f"unix://{quote(path)}"
 
 
-def _with_access(where: str, access: tuple[str | None, str | None], db: Any) -> str:
-    user, password = access
-    if password and not user:
-        # As redis-py logs in: a server that has no password takes this name with any.
-        user = "default"
-    given = {"db": int(db or 0), "username": user, "password": password}
+def _user(user: str | None, password: str | None) -> str | None:
+    # As redis-py logs in: a server that has no password takes this name with any.
+    return "default" if password and not user else user
+
+
+def _scheme(tls: Mapping[str, str] | None) -> str:
+    return "redis" if tls is None else "rediss"
+
+
+def _with_access(
+    where: str,
+    access: tuple[str | None, str | None],
+    db: Any,
+    tls: Mapping[str, str] | None = None,
+) -> str:
+    user, password = _user(*access), access[1]
+    given = {"db": int(db or 0), "username": user, "password": password, **(tls or {})}
     return f"{where}?{urlencode({name: value for name, value in given.items() if value})}"
