@@ -3,105 +3,75 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import re
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from http_support import Site
+from redis_servers import cluster, guarded, sentinels
+from server_support import RedisServer, free_port, missing, missing_redis, wait_for_port
 
-from flask_larder import Cache
+from flask_larder import Cache, config
+from flask_larder.dialect import Dialect
 from flask_larder.testing import HandClock, hand_clock
 
-# A server has this long to start, and gets it once for all tests.
-START_SECONDS = 20.0
+__all__ = [
+    "RedisServer",
+    "cluster",
+    "free_port",
+    "guarded",
+    "missing",
+    "missing_redis",
+    "sentinels",
+    "wait_for_port",
+]
+
+SIDE_BY_SIDE = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether other tests run at the same time (pytest-xdist): then each worker starts servers of its own,
+because some tests empty a whole database, or count what a server has been asked."""
 
 
-def free_port() -> int:
-    """A port of the loopback address on which nobody listens at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+EARLY = bool(os.environ.get("LARDER_TEST_EARLY"))
+"""Whether hits of the safe dialect are answered early wherever nothing forbids it: then all tests say
+that it makes no difference."""
 
 
-def wait_for_port(port: int, process: subprocess.Popen[Any] | None = None) -> None:
-    """Returns once something accepts connections on the port."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        with socket.socket() as probe:
-            probe.settimeout(1.0)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process is not None and process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"nobody listens on port {port} after {START_SECONDS} s")
-        time.sleep(0.01)
+def pytest_configure() -> None:
+    """Switches early hits on for every cache of this run."""
+    said = config.early
+
+    def early(options: Mapping[str, Any], dialect: Dialect) -> bool | str:
+        return said(options, dialect) or (dialect.careful and EARLY)
+
+    config.early = early
 
 
-class RedisServer:
-    """A real Redis that keeps nothing on disk; a test may kill, freeze and restart its own."""
-
-    def __init__(self, port: int, folder: str) -> None:
-        self.port = port
-        self.folder = folder
-        self.url = f"redis://127.0.0.1:{port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Starts the server and waits until it answers."""
-        program = shutil.which("redis-server")
-        if program is None:
-            missing_redis()
-        command = [str(program), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--save", "", "--appendonly", "no", "--dir", self.folder]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_for_port(self.port, self.process)
-
-    def signal(self, number: int) -> None:
-        """Sends the server a signal."""
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def stop(self) -> None:
-        """Ends the server at once."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that fork hundreds of times go first: a fork copies the tables of all memory, of which a
+    process has five times as much when it has run the others."""
+    items.sort(key=lambda item: item.path.name != "test_forks.py")
 
 
-def missing_redis() -> None:
-    """Without a server the tests on Redis fail in CI, and are skipped elsewhere."""
-    missing("redis-server", "Redis")
-
-
-def missing(program: str, store: str) -> None:
-    """Without a server the tests on its store fail in CI, and are skipped elsewhere."""
-    message = f"{program} is not on the path: what is promised on {store} is not tested"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+def pytest_collection_finish() -> None:
+    """What is there by now stays for the whole run: the collector need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Generator[str]:
     """The address of a Redis for all tests; each test has a key prefix of its own."""
     given = os.environ.get("LARDER_TEST_REDIS")
-    if given:
+    if given and not SIDE_BY_SIDE:
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="larder-redis-") as folder:
@@ -117,7 +87,7 @@ def redis_url() -> Generator[str]:
 def memcached_server() -> Generator[str]:
     """A memcached for all tests; each test has a key prefix of its own."""
     given = os.environ.get("LARDER_TEST_MEMCACHED")
-    if given:
+    if given and not SIDE_BY_SIDE:
         yield given
         return
     program = shutil.which("memcached")
@@ -163,7 +133,7 @@ def clock() -> Generator[HandClock]:
 
 STORES = os.environ.get("LARDER_TEST_STORES", "memory,redis,shared,file,memcached").split(",")
 """The stores that people can choose by name, NullCache aside. A run that is about something else than
-stores names fewer of them."""
+stores names fewer of them; one may also name `sentinels` and `cluster`."""
 
 
 @pytest.fixture(params=STORES)
@@ -189,8 +159,11 @@ def refuses_patterns(cache: Cache, app: Flask) -> bool:
     return True
 
 
-def configuration(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The configuration of a store by its name, with nothing in it."""
+def configuration(
+    store: str, request: pytest.FixtureRequest, folder: Path | None = None
+) -> dict[str, Any]:
+    """The configuration of a store by its name, with nothing in it; a store of files lies in `folder`,
+    or in that of the test."""
     if store == "memory":
         return {"CACHE_TYPE": "SimpleCache"}
     if store == "redis":
@@ -202,8 +175,11 @@ def configuration(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
             "CACHE_KEY_PREFIX": f"test-{uuid.uuid4().hex}-",
             "CACHE_OPTIONS": {"deadline": 30},
         }
+    if store in ("sentinels", "cluster"):
+        own = {"CACHE_KEY_PREFIX": f"test-{uuid.uuid4().hex}-", "CACHE_OPTIONS": {"deadline": 30}}
+        return {**request.getfixturevalue(store).config, **own}
     name = {"shared": "SharedCache", "file": "FileSystemCache"}[store]
-    directory = request.getfixturevalue("tmp_path") / "cache"
+    directory = (folder or request.getfixturevalue("tmp_path")) / "cache"
     return {"CACHE_TYPE": name, "CACHE_DIR": str(directory), "CACHE_SIZE": "16MB"}
 
 
@@ -246,6 +222,24 @@ def stored(app: Flask, store: dict[str, Any]) -> Cache:
     return Cache(app, config=store)
 
 
+def sample_name(value: Any) -> str:
+    """A test's name by its sample: the same in every process, whatever addresses and hashes are."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return type(value).__name__ if isinstance(value, set) or "frozenset" in text else text[:40]
+
+
+@pytest.fixture(params=["sync", "async"])
+def site(
+    request: pytest.FixtureRequest, app: Flask, stored: Cache, clock: HandClock
+) -> Generator[Site]:
+    """A site on each store with views of each sort, served as HTTP wants it; the time stands still."""
+    del clock
+    site = Site(app, stored, request.param)
+    yield site
+    # What it still does behind its answers would be counted in the test after it.
+    site.settle()
+
+
 class Calls:
     """Counts calls, and answers how many there were."""
 
@@ -267,3 +261,12 @@ def text_of(client: Any, path: str = "/", **how: Any) -> str:
     """The body of a page."""
     answer: Callable[..., Any] = client.get
     return str(answer(path, **how).get_data(as_text=True))
+
+
+def passes(cache: Cache, app: Flask, name: str = "index") -> dict[str, int]:
+    """Why answers of the function that ends in `name` were not stored, and how often."""
+    with app.app_context():
+        functions = cache.stats()["functions"]
+    [found] = [one for full, one in functions.items() if full.split("#")[0].endswith(name)]
+    counted: dict[str, int] = found["passes"]
+    return counted

@@ -95,7 +95,7 @@ class Sleepy(Plain):
 class Nonsense(Plain):
     """Answers something else than what was stored, of every kind in turn."""
 
-    ANSWERS = (42, b"", b"\xf5LRD", "text", b"\xf5LRD\x01" + b"\0" * 90, [1, 2], object(), 1.5)
+    ANSWERS = (42, b"", b"\xf5LRD", "text", b"\xf5LRD\x02" + b"\0" * 90, [1, 2], object(), 1.5)
 
     def get(self, key: str) -> Any:
         if key not in self.records:

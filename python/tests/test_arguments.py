@@ -49,6 +49,7 @@ from argument_samples import (
     function,
     other_function,
 )
+from conftest import sample_name
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
@@ -121,7 +122,7 @@ def test_no_two_values_share_a_key() -> None:
 @pytest.mark.parametrize(
     ("value", "again"),
     list(zip(DISTINCT, distinct(), strict=True)),
-    ids=lambda value: repr(value)[:30],
+    ids=sample_name,
 )
 def test_a_key_is_made_of_the_content(value: Any, again: Any) -> None:
     assert key_of(again) == key_of(value)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from argument_samples import Anonymous
+from conftest import sample_name
 from test_arguments import DISTINCT as OTHERS
 
 from flask_larder import _native
@@ -46,7 +47,7 @@ def test_no_two_values_share_a_key() -> None:
 @pytest.mark.parametrize(
     ("value", "again"),
     list(zip(DISTINCT, distinct(), strict=True)),
-    ids=lambda value: repr(value)[:30],
+    ids=sample_name,
 )
 def test_a_key_is_made_of_the_content(value: Any, again: Any) -> None:
     assert key_of(again) == key_of(value)

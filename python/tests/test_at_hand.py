@@ -52,6 +52,20 @@ def test_values_come_as_before(cache: Cache) -> None:
     assert cache.get("page").status_code == 203
 
 
+def test_a_lifetime_that_is_named_counts_and_so_does_a_new_usual_one(clock: HandClock) -> None:
+    app, cache = made()
+    with app.app_context():
+        cache.set("usual", 1)
+        cache.set("own", 2, timeout=5)
+        clock.advance(6)
+        assert (cache.get("usual"), cache.get("own")) == (1, None)
+        cache.cache.default_timeout = 10
+        cache.set("later", 3)
+        assert cache.get("later") == 3
+        clock.advance(11)
+        assert cache.get("later") is None
+
+
 def test_a_key_is_a_text(cache: Cache) -> None:
     with pytest.raises(TypeError, match="a key is a str, not int"):
         cache.get(7)  # type: ignore[arg-type]
@@ -139,3 +153,157 @@ def test_the_key_of_a_view_stands_for_what_this_request_would_get() -> None:
     for query, expected in (("a=1", "page 1"), ("a=2", "page 2")):
         with app.test_request_context(f"/page?{query}"):
             assert cache.get("view//page") == expected
+
+
+def test_what_is_set_for_all_of_a_view_is_not_what_a_page_of_its_own_is() -> None:
+    app, cache = made()
+    forced: list[str] = []
+
+    @app.route("/page")
+    @cache.cached(query_string=True, forced_update=lambda: bool(forced))
+    def page() -> str:
+        return "its own"
+
+    with app.app_context():
+        cache.set("view//page", "for all")
+    forced.append("once")
+    assert app.test_client().get("/page?a=1").text == "its own"
+    for query, expected in (("a=1", "its own"), ("a=2", "for all")):
+        with app.test_request_context(f"/page?{query}"):
+            # The first call finds out how the keys of views begin.
+            assert [cache.get("view//page") for _ in range(3)] == [expected] * 3
+
+
+def natively(cache: Cache, monkeypatch: Any) -> None:
+    """From here on nothing is asked that the native calls answer themselves."""
+    for name in ("_set_many", "_get_many"):
+        monkeypatch.setattr(Cache, name, lambda *_: pytest.fail("asked in Python"))
+
+
+def test_many_are_stored_and_found_as_one_is(cache: Cache, monkeypatch: Any) -> None:
+    tree = {"a": [1, 2]}
+    # The first one finds out how long values last.
+    assert cache.set_many({"first": 1}) == ["first"]
+    natively(cache, monkeypatch)
+    assert cache.set_many({}) == []
+    assert cache.set_many({"one": "1", "none": None, "ключ": 3, "tree": tree}) == [
+        "one",
+        "none",
+        "ключ",
+        "tree",
+    ]
+    tree["a"].append(3)
+    assert cache.get_many("tree", "ключ", "none", "one") == [{"a": [1, 2]}, 3, None, "1"]
+    assert cache.set_many({"one": "2"}) == ["one"]
+    assert cache.get("one") == "2"
+
+
+def test_many_values_are_found_natively_from_the_second_time_on(monkeypatch: Any) -> None:
+    app, cache = made()
+    with app.app_context():
+        cache.set_many({"a": 1, "b": 2})
+        assert cache.get_many("a", "b") == [1, 2]
+        natively(cache, monkeypatch)
+        assert cache.get_many("a", "b") == [1, 2]
+
+
+def test_many_last_as_long_as_the_store_says(clock: HandClock) -> None:
+    app, cache = made(CACHE_DEFAULT_TIMEOUT=10)
+    with app.app_context():
+        cache.set_many({"a": 1, "b": 2})
+        cache.set_many({"b": 3}, timeout=60)
+        clock.advance(11)
+        assert cache.get_many("a", "b") == [None, 3]
+
+
+def test_many_are_stored_without_what_cannot_be_kept(cache: Cache) -> None:
+    values = {"a": 1, "never": (one for one in ()), "b": 2}
+    assert cache.set_many(values) == ["a", "b"]
+    assert cache.get_many("a", "b", "never") == [1, 2, None]
+    with pytest.raises(TypeError, match="a key is a str, not int"):
+        cache.set_many({"c": 1, 7: 2})  # type: ignore[dict-item]
+
+
+def test_a_store_that_stores_otherwise_is_asked_for_many(cache: Cache, monkeypatch: Any) -> None:
+    kept: list[str] = []
+
+    def keep(_: Any, key: str, value: Any, timeout: Any = None) -> bool:
+        kept.append(key)
+        return key != "a"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SimpleCache, "set", keep, raising=False)
+        assert cache.set_many({"a": 1, "b": 2}) == ["b"]
+    assert kept == ["a", "b"]
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.cache, "set_many", lambda mapping, timeout: [*mapping, timeout])
+        assert cache.set_many({"a": 1}) == ["a", None]
+    assert cache.get_many("a", "b") == [None, None]
+
+
+def test_a_value_that_changes_the_dict_while_it_is_stored(cache: Cache) -> None:
+    values: dict[str, Any] = {}
+
+    class Late:
+        def __reduce__(self) -> Any:
+            values["more"] = 1
+            return (str, ("late",))
+
+    values |= {"late": Late(), "b": 2}
+    assert cache.set_many(values) == ["late", "b"]
+    assert cache.get_many("late", "b", "more") == ["late", 2, None]
+
+
+def test_a_page_is_a_response_wherever_it_lies(cache: Cache) -> None:
+    app = cache.app
+    assert app is not None
+
+    @cache.cached(key_prefix="front")
+    def front() -> Response:
+        return Response("front", status=203)
+
+    with app.test_request_context("/"):
+        front()
+    cache.set("copy", cache.cache.get("front"))
+    for _ in range(2):
+        for page in (cache.get("copy"), *cache.get_many("copy", "copy")):
+            assert (page.status_code, page.get_data()) == (203, b"front")
+
+
+def test_a_registry_that_answers_otherwise_is_asked(cache: Cache) -> None:
+    app, elsewhere = made()
+    with app.app_context():
+        elsewhere.set("k", "elsewhere")
+
+    class Elsewhere(dict[Any, Any]):
+        def __getitem__(self, key: Any) -> Any:
+            return app.extensions["cache"][elsewhere]
+
+    cache.set("k", "here")
+    own = cache.app
+    assert own is not None
+    assert cache.get("k") == "here"
+    own.extensions["cache"] = Elsewhere(own.extensions["cache"])
+    assert cache.get("k") == "elsewhere"
+    assert cache.get_many("k") == ["elsewhere"]
+
+
+class Away:
+    """A value that is made of something which is away."""
+
+    def __reduce__(self) -> Any:
+        return (_gone, ())
+
+
+def _gone() -> Any:
+    raise OSError("the disk is away")
+
+
+def test_a_value_that_cannot_be_made_again_is_as_one_of_a_store_that_is_away(
+    cache: Cache, caplog: Any
+) -> None:
+    assert cache.set("k", Away())
+    for _ in range(2):
+        assert cache.get("k") is None
+        assert cache.get_many("k") == [None]
+    assert "the disk is away" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -206,6 +207,67 @@ def test_stores_that_cannot_list(
         assert run("delete", "k")[:2] == (0, "removed: k\n")
         code, _, err = run("delete", "k*")
         assert (code, "knows no patterns" in err) == (1, True)
+
+
+def test_explain(app: Flask, run: Runner, filled: Cache) -> None:
+    code, out, err = run("explain", "/products?page=1", "-H", "Accept-Language: de")
+    assert (code, err) == (0, "")
+    assert "secret" not in out
+    lines = [line.partition(":") for line in out.splitlines()]
+    told = {name.strip(): text.strip() for name, _, text in lines}
+    assert told["page"] == "GET http://localhost/products?page=1"
+    assert told["view"].endswith("products (endpoint products)")
+    assert told["key"] == "view//products"
+    assert told["now"] == f"hit: fresh for {told['now'].split()[-2]} s"
+    # In the compat dialect both pages are one, and the second was a hit.
+    assert told["last"].startswith(("miss ", "hit "))
+    assert told["stored"].startswith("2 " if filled.dialect.whole_url else "1 ")
+    assert run("explain", "https://elsewhere/products?page=1")[1].count("now:    hit") == (
+        not filled.dialect.whole_url
+    )
+
+
+def test_explain_for_programs(app: Flask, run: Runner, filled: Cache) -> None:
+    code, out, _ = run("explain", "/products?page=1", "--json", "--method", "head")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["now"], found["method"], found["key"]) == ("hit", "HEAD", "view//products")
+    assert [one["asked"] for one in found["variants"]].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (["/nothing"], 1, "no view answers /nothing"),
+        (["products"], 1, "a path begins with /"),
+        (["/products", "--method", "POST"], 1, "no view answers POST at /products"),
+        (
+            ["/products", "-H", "no header"],
+            2,
+            "'no header' is no header (write it as 'Name: value')",
+        ),
+        ([], 2, "URL"),
+    ],
+)
+def test_what_explain_does_not_take(
+    app: Flask, run: Runner, filled: Cache, command: list[str], code: int, said: str
+) -> None:
+    got, out, err = run("explain", *command)
+    assert (got, out) == (code, "")
+    assert said in err
+
+
+def test_explain_says_what_it_cannot_see(app: Flask, run: Runner) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @app.get("/")
+    @cache.cached(60)
+    def index() -> str:
+        return "text"
+
+    code, out, _ = run("explain", "/")
+    assert code == 0
+    assert f"memory of this process ({os.getpid()}): each worker has its own" in out
 
 
 def test_two_caches_in_one_application(app: Flask, run: Runner) -> None:

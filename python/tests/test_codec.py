@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
+from conftest import sample_name
 from hypothesis import given
 from hypothesis import strategies as st
 from value_samples import (
@@ -37,7 +38,7 @@ def test_plain_data_comes_back_with_its_exact_types(value: Any) -> None:
     assert same(through.give(), value)
 
 
-@pytest.mark.parametrize("value", [*IMMUTABLE, *COPIED], ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", [*IMMUTABLE, *COPIED], ids=sample_name)
 def test_plain_data_leaves_the_process_without_a_seal(value: Any) -> None:
     assert same(keep(value).through_bytes(sealed=False).give(), value)
 

@@ -188,6 +188,7 @@ def test_a_method_replaced_on_the_store_serves_many_keys(compat: Cache) -> None:
 def test_an_answer_by_query_is_deleted_once(app: Flask, redis_url: str, where: str) -> None:
     prefix = f"compat-{uuid.uuid4().hex}-"
     far = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "CACHE_KEY_PREFIX": prefix}
+    far["CACHE_OPTIONS"] = {"deadline": 30}
     cache = Cache(app, config=far if where == "redis" else {"CACHE_TYPE": "SimpleCache"})
 
     @app.get("/works")
@@ -232,6 +233,7 @@ def test_a_password_for_a_server_that_has_none(app: Flask, redis_url: str) -> No
         "CACHE_REDIS_PORT": address.port,
         "CACHE_REDIS_PASSWORD": "not asked for",
         "CACHE_KEY_PREFIX": f"compat-{uuid.uuid4().hex}-",
+        "CACHE_OPTIONS": {"deadline": 30},
     }
     cache = Cache(app, config=config)
     assert cache.set("a", 1)

@@ -155,11 +155,11 @@ def test_clearing_leaves_other_prefixes_alone(make: Callable[..., Cache]) -> Non
 
 
 def test_no_prefix_is_a_place_of_its_own(memcached_server: str) -> None:
-    bare = MemcachedCache([memcached_server])
+    bare = MemcachedCache([memcached_server], deadline=30)
     key = uuid.uuid4().hex
     assert bare.set(key, 1)
-    assert MemcachedCache([memcached_server], 300, None).get(key) == 1
-    assert MemcachedCache([memcached_server], 300, "flask_cache_").get(key) is None
+    assert MemcachedCache([memcached_server], 300, None, deadline=30).get(key) == 1
+    assert MemcachedCache([memcached_server], 300, "flask_cache_", deadline=30).get(key) is None
 
 
 def test_what_is_too_large_is_not_stored(cache: Cache, log: pytest.LogCaptureFixture) -> None:

@@ -215,7 +215,7 @@ def test_transactions_are_watched_without_greenlet(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": ":".join(path for path in sys.path if path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,8 @@ from flask_larder.backends import MemcachedCache, SASLMemcachedCache, SharedCach
 from flask_larder.compat import Cache as CompatCache
 
 DIRECTORIES = ("SharedCache", "FileSystemCache")
+PATIENT = "deadline=30s"
+"""For a server that answers, on a busy machine too."""
 
 
 def made(**config: Any) -> Cache:
@@ -252,8 +254,8 @@ def test_a_wrong_password_for_redis_is_told_once(
         link.sendall(b"CONFIG SET requirepass right\r\n")
         assert link.recv(100) == b"+OK\r\n"
     url = f"127.0.0.1:{own_redis.port}"
-    assert made(CACHE_URL=f"redis://:right@{url}").set("product", 1)
-    message = told(made(CACHE_URL=f"redis://:hunter2@{url}"), caplog)
+    assert made(CACHE_URL=f"redis://:right@{url}?{PATIENT}").set("product", 1)
+    message = told(made(CACHE_URL=f"redis://:hunter2@{url}?{PATIENT}"), caplog)
     assert "password" in message
 
 

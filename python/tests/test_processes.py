@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -143,3 +144,27 @@ def test_counters_are_exact_across_processes(app: Flask, redis_url: str) -> None
         child.join()
     with app.app_context():
         assert cache.get("visits") == 800
+
+
+def test_t7_9_coroutines_in_every_child(app: Flask, stored: Cache, calls: Calls) -> None:
+    @stored.memoize(60)
+    async def price(product: str) -> list[Any]:
+        await asyncio.sleep(0)
+        return [product, calls()]
+
+    @app.get("/")
+    @stored.cached(60)
+    async def index() -> str:
+        await asyncio.sleep(0)
+        return str(calls())
+
+    def ask(product: str) -> Any:
+        with app.app_context():
+            return asyncio.run(price(product))
+
+    assert [ask("a"), text_of(app.test_client())] == [["a", 1], "2"]
+    for _ in range(2):
+        found = in_a_child(lambda: [ask("a"), text_of(app.test_client()), ask("b"), ask("b")])
+        assert found[:2] == [["a", 1], "2"]
+        assert found[2] == found[3]
+    assert ask("a") == ["a", 1]

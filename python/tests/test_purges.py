@@ -100,7 +100,8 @@ def test_who_comes_after_the_purge_does_not_get_the_old_answer(
 ) -> None:
     row, begun, go_on = ["old"], threading.Semaphore(0), threading.Event()
 
-    @stored.memoize(60, tags=["products"])
+    # Whoever waits for another load waits for longer than this test does.
+    @stored.memoize(60, tags=["products"], wait=2 * PATIENCE)
     def product() -> str:
         found = row[0]
         begun.release()
@@ -125,7 +126,7 @@ def test_who_comes_after_the_purge_does_not_get_the_old_answer(
         after = pool.submit(ask)
         if how != "tag":
             # It loads for itself at once, and does not wait for the load that is out of date.
-            assert begun.acquire(timeout=5)
+            assert begun.acquire(timeout=PATIENCE)
         go_on.set()
         assert [before.result(PATIENCE), after.result(PATIENCE)] == ["old", "new"]
     assert ask() == "new"

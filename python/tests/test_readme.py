@@ -1,4 +1,4 @@
-"""The Python snippets of README.md: each runs as it stands, in a process of its own.
+"""The Python snippets of README.md and of the guide in docs: each runs as it stands, in a process of its own.
 
 The Rust snippets are run by `cargo test`.
 """
@@ -37,14 +37,14 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": ":".join(paths)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
 
 
 README = [
     pytest.param(path, code, id=f"{path.name}-{number}")
-    for path in (ROOT / "README.md", ROOT / "python" / "README.md")
+    for path in (ROOT / "README.md", ROOT / "python" / "README.md", ROOT / "docs" / "flask.md")
     for number, code in enumerate(snippets(path.read_text("utf-8")), 1)
 ]
 

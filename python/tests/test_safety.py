@@ -324,7 +324,7 @@ def test_requests_with_credentials_are_left_alone(app: Flask, stored: Cache, cal
     assert text_of(client) == "nobody 3"
     assert text_of(client) == "nobody 3"
     assert text_of(client, auth=("anna", "x")) == "anna 4"
-    assert reasons(stored, app, "index") == {"authorization": 3}
+    assert reasons(stored, app, "index") == {"unkeyed-input: header:authorization": 3}
 
 
 def test_credentials_that_are_in_the_key(app: Flask, stored: Cache, calls: Calls) -> None:

@@ -27,7 +27,7 @@ def wrong(kind: Any, **options: Any) -> str:
 
 def test_stores_of_the_other_dialect_are_known_by_name() -> None:
     assert "use MemcachedCache or SASL" in wrong(Cache, CACHE_TYPE="gaememcached")
-    assert "flask_larder.compat has it" in wrong(Cache, CACHE_TYPE="RedisSentinelCache")
+    assert "flask_larder.compat has it" in wrong(Cache, CACHE_TYPE="uwsgi")
     assert "did you mean SimpleCache?" in wrong(Cache, CACHE_TYPE="simplecache")
     assert "did you mean SharedCache?" in wrong(Cache, CACHE_TYPE="sharedcache")
 
@@ -101,6 +101,11 @@ def test_addresses_of_redis_are_looked_at(kind: Any) -> None:
     )
     assert "CACHE_REDIS_URL is int" in wrong(kind, **NOWHERE, CACHE_REDIS_URL=5)
     assert "CACHE_REDIS_HOST" in wrong(kind, **NOWHERE, CACHE_REDIS_HOST=5)
+
+
+def test_names_of_users_are_a_list() -> None:
+    for names in (5, "user", [5]):
+        assert f"CACHE_USER_NAMES={names!r} is no list" in wrong(Cache, CACHE_USER_NAMES=names)
 
 
 def test_texts_for_redis_are_texts() -> None:

@@ -134,7 +134,7 @@ def test_hooks_run_at_each_hit_and_are_not_stored(
         lambda: ("gone", 404),
         lambda: ("mine", 200, {"Set-Cookie": "sid=7"}),
         lambda: session.get("user") or "text",
-        lambda: iter(["a", "b"]),
+        lambda: Response(iter(["a", "b"]), mimetype="text/event-stream"),
     ],
     ids=["status", "cookie", "session", "stream"],
 )
@@ -268,6 +268,8 @@ def both(
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         config = redis_config(url)
+        # As patient as the application is in tests.
+        url = f"{url}?deadline=30s"
     else:
         url = f"shared://{tmp_path}/cache"
         config = {"CACHE_URL": url, "CACHE_KEY_PREFIX": "shop_"}

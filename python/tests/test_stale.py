@@ -243,7 +243,6 @@ LOOKS: dict[str, Callable[[], Any]] = {
     "the header User-Agent": lambda: request.headers.get("User-Agent"),
     "the header Accept": lambda: request.headers["Accept"],
     "the cookie theme": lambda: request.cookies.get("theme"),
-    "authorization": lambda: request.authorization,
     "user_agent": lambda: request.user_agent.string,
     "the client's address": lambda: request.remote_addr,
 }

@@ -11,6 +11,7 @@ from datetime import UTC
 from typing import Any, ClassVar
 
 import pytest
+from conftest import sample_name
 from hypothesis import given
 from markupsafe import Markup
 from value_samples import (
@@ -53,7 +54,7 @@ class Hostile:
         raise AssertionError("shown")
 
 
-@pytest.mark.parametrize("value", IMMUTABLE, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", IMMUTABLE, ids=sample_name)
 def test_what_cannot_be_changed_is_shared(value: Any) -> None:
     kept = keep(value)
     assert kept.form == "shared"
@@ -64,13 +65,13 @@ def test_what_cannot_be_changed_is_shared(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [Colour.RED, Access.READ | Access.WRITE, 1j, ..., range(3), (Colour.RED, 1), UTC, BERLIN],
-    ids=repr,
+    ids=sample_name,
 )
 def test_other_constants_are_shared_too(value: Any) -> None:
     assert keep(value).give() is value
 
 
-@pytest.mark.parametrize("value", COPIED, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", COPIED, ids=sample_name)
 def test_what_can_be_changed_is_copied(value: Any) -> None:
     kept = keep(value)
     assert kept.form == "copied"
@@ -80,7 +81,7 @@ def test_what_can_be_changed_is_copied(value: Any) -> None:
     assert kept.give() is not given
 
 
-@pytest.mark.parametrize("value", COPIED, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", COPIED, ids=sample_name)
 def test_no_reader_changes_what_the_next_one_gets(value: Any) -> None:
     original = pickle.loads(pickle.dumps(value))
     given_in = pickle.loads(pickle.dumps(value))

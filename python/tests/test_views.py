@@ -287,20 +287,20 @@ def answers(app: Flask, folder: Path) -> dict[str, Any]:
         "tuple-with-a-cookie": lambda: (cookie(), 200),
         "tuple-private": lambda: (header_of("private"), {"X-Own": "1"}),
         "tuple-broken": lambda: (make_response("broken", 500), {"X-Own": "1"}),
-        "tuple-stream": lambda: (Response(iter(["a"])), 200),
+        "tuple-events": lambda: (Response(iter(["a"]), mimetype="text/event-stream"), 200),
         "werkzeug-cookie": werkzeug_cookie,
         "werkzeug-broken": lambda: WerkzeugResponse("broken", status=500),
         "application": lambda: Flask("other"),
-        "generator": lambda: Response(iter(["a", "b"]), mimetype="text/plain"),
-        "plain-generator": lambda: (part for part in ("a", "b")),
+        "broken-generator": lambda: Response(iter(["a", "b"]), status=500),
+        "private-generator": lambda: ((part for part in "ab"), {"Cache-Control": "private"}),
         "file": lambda: send_file(folder / "file.txt"),
     }
 
 
 NAMES = [
     "cookie", "private", "no-store", "vary", "vary-star", "created", "found", "not-found", "broken",
-    "response", "abort", "tuple-with-a-cookie", "tuple-private", "tuple-broken", "tuple-stream",
-    "werkzeug-cookie", "werkzeug-broken", "application", "generator", "plain-generator", "file",
+    "response", "abort", "tuple-with-a-cookie", "tuple-private", "tuple-broken", "tuple-events",
+    "werkzeug-cookie", "werkzeug-broken", "application", "broken-generator", "private-generator", "file",
 ]  # fmt: skip
 
 

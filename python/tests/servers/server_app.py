@@ -52,6 +52,10 @@ def build(module: Any, fragment_key: str, config: dict[str, Any]) -> Flask:
     def page(number: int) -> str:
         return f"page {number} {fresh()}"
 
+    if module is flask_larder:
+        dated = cache.cached(HOUR, http=True)(lambda: "dated")
+        app.add_url_rule("/dated", "dated", dated, methods=["GET", "POST"])
+
     @cache.memoize(HOUR)
     def price(product: str) -> list[str]:
         return [product, fresh()]

@@ -34,7 +34,7 @@ class Shop:
         env = {**os.environ, "PLACE": str(place), "CACHE": json.dumps(redis_config(redis_url))}
         env["PYTHONPATH"] = ":".join([str(Path(__file__).parent), *filter(None, sys.path)])
         command = [Path(sys.executable).parent / "gunicorn", "--workers", str(WORKERS)]
-        command += ["--bind", f"127.0.0.1:{self.port}", "--no-control-socket"]
+        command += ["--bind", f"127.0.0.1:{self.port}", "--timeout", "120", "--no-control-socket"]
         with (place / "log").open("wb") as sink:
             self.process = subprocess.Popen(
                 [*command, "clock_app:application"],
@@ -109,6 +109,7 @@ def test_t2_all_workers_serve_what_is_stale_while_one_refreshes(shop: Shop) -> N
     assert shop.ask_all() == {"version 1"}
     assert shop.calls == 2
     shop.let(2)
+    deadline = time.monotonic() + PATIENCE
     while shop.ask()[0] != "version 2":
         assert time.monotonic() < deadline
     assert shop.ask_all() == {"version 2"}

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from flask_larder import Cache
 
@@ -20,12 +20,26 @@ application.secret_key = "a key for tests"
 cache = Cache(application, config=json.loads(os.environ["CONFIG"]))
 
 
-def note(name: str) -> str:
+def note(name: str, what: str = "loads") -> str:
     """Says in a file that something is loaded here, and answers what makes this load its own."""
     number = os.urandom(4).hex()
-    with (FOLDER / f"loads-{name}").open("a") as loads:
-        loads.write(f"{os.getpid()} {number}\n")
+    with (FOLDER / f"{what}-{name}").open("a") as notes:
+        notes.write(f"{os.getpid()} {number}\n")
     return number
+
+
+@application.before_request
+def note_who_asks() -> None:
+    """Says in a file who is asked for what may be held up: those who load, and those who follow."""
+    if request.path.startswith("/held"):
+        note((request.view_args or {})["name"], "asks")
+
+
+@application.get("/quick/<name>")
+@cache.cached(3600, wait=PATIENCE)
+def quick(name: str) -> str:
+    """Takes no time at all."""
+    return f"{name} {note(name)}"
 
 
 @application.get("/slow/<name>")
