@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -109,8 +110,9 @@ def observed(pair: Pair, side: str, interpreter: Path, path: str | None) -> Obse
         )
     if not seen.exists():
         raise Trouble(f"differential: {side} of {pair.title} broke off:\n{log.read_text()}")
-    # Both sides are told the same; the port alone is another in each run.
-    found: Observations = json.loads(seen.read_text().replace(str(port), "PORT"))
+    # Both sides are told the same; the port alone is another in each run. Its digits may stand in the
+    # middle of a longer number or of a digest too, and mean nothing there.
+    found: Observations = json.loads(re.sub(rf"\b{port}\b", "PORT", seen.read_text()))
     return found
 
 
