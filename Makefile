@@ -14,6 +14,16 @@ demo-rust: ## The same site on axum
 	@echo 'building the site and SQLite (the first time takes two to six minutes)'
 	cargo run --release -p demo-axum
 
+# Where `make edge` listens, and where its pages lie; EDGE is for all other options (EDGE=--help).
+PORT ?= 8080
+STORE ?= memory://?size=256MB
+
+.PHONY: edge
+edge: ## A caching proxy in front of a server: make edge ORIGIN=http://127.0.0.1:8000 PORT=8080
+	@test -n '$(ORIGIN)$(findstring --help,$(EDGE))' || { echo 'ORIGIN is missing: which server is the proxy to stand in front of? (make edge ORIGIN=http://127.0.0.1:8000)' >&2; exit 2; }
+	@cargo run --release --manifest-path examples/edge/Cargo.toml --target-dir target/examples -- \
+		--listen '127.0.0.1:$(PORT)' $(if $(ORIGIN),--origin '$(ORIGIN)') --store '$(STORE)' $(EDGE)
+
 .PHONY: test
 test: ## Run every test, Rust and Python, with a real Redis
 	@$(PY) scripts/run_tests.py
@@ -35,7 +45,7 @@ conformance: ## Run the test suites of Flask-Caching and cachelib against flask_
 	@$(PY) conformance/run.py; suites=$$?; $(PY) conformance/differential/run.py && exit $$suites
 
 .PHONY: wheel
-wheel: ## Build dist/flask_larder-*.whl
+wheel: ## Build dist/flask_larder-*.whl: one for this Python, one for all
 	@$(PY) scripts/run_wheel.py
 
 .PHONY: bench
@@ -44,5 +54,5 @@ bench: ## Measure against Flask-Caching and other caches, side by side
 
 .PHONY: clean
 clean: ## Remove everything that was built or downloaded
-	rm -rf target dist .venv .venv-* bench/rust/target conformance/.work conformance/report.txt demo/.data
+	rm -rf target examples/*/target dist .venv .venv-* bench/rust/target conformance/.work conformance/report.txt demo/.data
 	rm -f python/flask_larder/_native*.so

@@ -12,6 +12,7 @@ FORBIDDEN = {
     "larder-core": {"tokio", "http", "hyper", "pyo3"},
     "larder-http": {"tokio", "tower"},
     "larder-net": {"redis", "http", "hyper", "pyo3"},
+    "larder-minijinja": {"http", "hyper", "pyo3"},
     "larder-memcached": {"redis", "http", "hyper", "pyo3"},
 }
 

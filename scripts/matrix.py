@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import native
-import servers
-from counts import Counts, read_junit
+from counts import Counts
 from installs import ensure_venv, install_wheel, pythons
-from project import ROOT, Trouble, environment, in_ci, say
+from parts import Part, pytest, run_parts
+from project import ROOT, in_ci
 
-TEST_SECONDS = 180
-"""What one test may take."""
-RUN_SECONDS = 1200
-"""What all tests of one environment may take."""
-# pytest's exit codes for "all passed" and "some failed"; any other means that it did not run.
-PYTEST_RAN = (0, 1)
 # What differs between Pythons and Flasks is the face: the stores are the same library in all of them,
-# and have had their tests in its own environment.
-FEWER = {"LARDER_TEST_STORES": "memory,redis"}
-OF_STORES = "python/tests/servers/test_workers.py"
+# and have had their tests in its own environment. The oldest Flask has them with a store elsewhere as well.
+FEWER = {"LARDER_TEST_STORES": "memory", "PYTHONDONTWRITEBYTECODE": "1"}
+ELSEWHERE = {"LARDER_TEST_STORES": "memory,redis"}
+OF_STORES = [
+    f"--ignore=python/tests/{name}.py"
+    for name in (
+        *("servers/test_failover", "servers/test_history", "servers/test_workers"),
+        *("test_two_users", "test_two_users_http"),
+    )
+]
+OF_SERVERS = ["--ignore=python/tests/servers"]
+# The tests of what the native library does with the interpreter's objects: what a version in between of
+# Python may do otherwise than the one before it and the one after it.
+OF_OBJECTS = [
+    f"python/tests/test_{name}.py"
+    for name in (
+        *("arguments", "at_hand", "compat_memoize", "compat_native_keys", "early", "early_hooks"),
+        *("early_inputs", "forks", "functions", "processes", "recent", "seed", "single_flight"),
+        *("values", "views"),
+    )
+]
 LANES = min(4, os.cpu_count() or 1)
+WORKERS = 2
+"""How many tests of an environment run at a time: they wait more than they work."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,10 @@ class Environment:
     name: str
     python: tuple[int, int]
     flask: str = "test"
+    servers: bool = True
+    """Whether application servers are started too: with one Python it is enough."""
+    fewer: bool = False
+    """Whether `make test` has only the tests of what the library does with the interpreter's objects."""
 
     @property
     def venv(self) -> Path:
@@ -46,8 +60,8 @@ class Environment:
 
 ALWAYS = (
     Environment("oldest", (3, 11), "oldest"),
-    Environment("python-3.12", (3, 12)),
-    Environment("python-3.13", (3, 13)),
+    Environment("python-3.12", (3, 12), servers=False, fewer=True),
+    Environment("python-3.13", (3, 13), servers=False),
 )
 """What `make test` runs besides the newest Flask on its own Python."""
 IN_BETWEEN = (
@@ -59,22 +73,33 @@ IN_BETWEEN = (
 """What `make matrix` runs as well."""
 
 
-def run_environments(counts: Counts, environments: Sequence[Environment]) -> None:
-    """Run the Python tests in every environment whose Python is here, some at a time."""
+def run_environments(
+    counts: Counts, environments: Sequence[Environment], given: Mapping[str, str]
+) -> dict[str, float]:
+    """Run all the Python tests in every environment whose Python is here, some at a time, with the variables
+    `given`; answers the seconds that each took."""
+    whole = [replace(each, fewer=False) for each in environments]
+    return run_parts(counts, environment_parts(counts, whole, given), LANES)
+
+
+def environment_parts(
+    counts: Counts, environments: Sequence[Environment], given: Mapping[str, str]
+) -> list[Part]:
+    """The Python tests in every environment whose Python is here, installed; `counts` gets the others.
+    `given` are variables for all of them: what is built in one of them by itself takes the time of a test."""
     known = pythons(sorted({each.python for each in environments}))
-    ready: list[Run] = []
+    ready: list[Part] = []
     for each in environments:
         if each.python in known:
-            ready.append(Run(each, prepared(each, known[each.python])))
+            interpreter = prepared(each, known[each.python])
+            without = OF_STORES if each.servers else [*OF_STORES, *OF_SERVERS]
+            which = OF_OBJECTS if each.fewer else ["python/tests", *without]
+            tests = pytest(each.name, interpreter, which, WORKERS)
+            more = ELSEWHERE if each.name == "oldest" else {}
+            ready.append(replace(tests, variables={**FEWER, **more, **given}))
         else:
             miss(counts, each)
-    for first in range(0, len(ready), LANES):
-        with contextlib.ExitStack() as stack:
-            side_by_side = ready[first : first + LANES]
-            for run in side_by_side:
-                run.start(stack)
-            for run in side_by_side:
-                counts.add(run.finish())
+    return ready
 
 
 def miss(counts: Counts, missing: Environment) -> None:
@@ -94,58 +119,3 @@ def prepared(wanted: Environment, python: str) -> Path:
     interpreter = ensure_venv(wanted.venv, [wanted.flask, "test-tools"], python)
     install_wheel(interpreter, native.wheel())
     return interpreter
-
-
-@dataclass
-class Run:
-    """The tests of one environment, in a process of their own."""
-
-    environment: Environment
-    interpreter: Path
-    process: subprocess.Popen[bytes] | None = field(init=False, default=None)
-    folder: Path = field(init=False)
-    started: float = field(init=False)
-
-    def start(self, stack: contextlib.ExitStack) -> None:
-        """Begin; `stack` ends the process and removes what it wrote, whatever happens."""
-        place = tempfile.TemporaryDirectory(prefix="larder-matrix-")
-        self.folder = Path(stack.enter_context(place))
-        self.started = time.monotonic()
-        # A Redis of its own: some tests empty a whole database.
-        variables = stack.enter_context(servers.for_tests())
-        command = [self.interpreter, "-m", "pytest", "python/tests", "-q", "-rs", "-p"]
-        command += ["no:cacheprovider", f"--timeout={TEST_SECONDS}", f"--junitxml={self.report}"]
-        command += [f"--ignore={OF_STORES}"]
-        with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [str(part) for part in command],
-                cwd=ROOT,
-                env=environment({**variables, **FEWER, "PYTHONDONTWRITEBYTECODE": "1"}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        stack.callback(servers.stop, self.process)
-
-    @property
-    def report(self) -> Path:
-        """Where pytest writes what became of each test."""
-        return self.folder / "junit.xml"
-
-    def finish(self) -> Counts:
-        """Wait for the end, print what was said, and count."""
-        name = self.environment.name
-        if self.process is None:
-            raise Trouble(f"matrix: {name} was not started")
-        try:
-            code = self.process.wait(RUN_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = None
-        say(f"== {name}: {time.monotonic() - self.started:.0f} s")
-        say((self.folder / "log").read_text(errors="replace"))
-        counts = read_junit(self.report) if self.report.exists() else Counts()
-        counts.failures = [f"{name}: {failure}" for failure in counts.failures]
-        counts.skips = [f"{name}: {skip}" for skip in counts.skips]
-        if code not in PYTEST_RAN:
-            counts.fail(f"{name}: pytest ended with exit code {code}")
-        return counts

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from installs import ensure_venv
-from project import DIST, ROOT, VENV, Trouble, must, say
+from project import DIST, ROOT, VENV, Trouble, must, output, say
 
 # Everything is built with this one profile: the demo, the tests, the wheel and the benchmark
 # share one set of compiled crates.
 PROFILE = "--release"
+# A Rust service that shares its pages with an application, as Cargo builds it.
+NEIGHBOUR = ROOT / "target" / "debug" / "examples" / "flask_neighbour"
 SOURCES = ("*.rs", "Cargo.toml", "Cargo.lock", "build.rs", "pyproject.toml")
 PYTHON_SOURCES = ("*.py", "*.pyi", "py.typed")
 
@@ -51,6 +53,9 @@ def develop(interpreter: Path) -> None:
     if native and stamp.exists() and stamp.read_text() == wanted:
         return
     require_cargo()
+    # One that is left of another build might be the one that is imported.
+    for old in native:
+        old.unlink()
     say("building the Python package (the first time takes one to three minutes)")
     maturin = interpreter.parent / "maturin"
     # maturin finds the venv by this variable, and would take an outer one before it.
@@ -62,22 +67,42 @@ def develop(interpreter: Path) -> None:
     stamp.write_text(digest(SOURCES, str(interpreter), *(path.name for path in native)))
 
 
+def neighbour() -> Path:
+    """The Rust service that runs beside an application in tests, built."""
+    require_cargo()
+    must(["cargo", "build", "-q", "-p", "larder-tower", "--example", NEIGHBOUR.name])
+    return NEIGHBOUR
+
+
 def wheel() -> Path:
-    """The wheel of the sources as they are, in `dist/`; built where it is not there yet."""
-    stamp = DIST / ".built"
+    """The wheel of the sources as they are for every Python, in `dist/`; built where it is not there yet."""
+    return _built("abi3", ensure_venv(VENV, ["build"]), "--features", "abi3")
+
+
+def exact_wheel(interpreter: Path) -> Path:
+    """The faster wheel for the version of `interpreter` alone."""
+    version = ["-c", "import sys; print('cp%d%d' % sys.version_info[:2])"]
+    tag = output([interpreter, *version], quiet=True).strip()
+    # Twice, because the wheel for all begins with the oldest Python that it is for.
+    return _built(f"{tag}-{tag}", interpreter)
+
+
+def _built(tag: str, interpreter: Path, *options: str) -> Path:
+    """The wheel with this tag of an interface."""
+    stamp = DIST / f".built-{tag}"
     wanted = digest(SOURCES + PYTHON_SOURCES)
-    built = sorted(DIST.glob("flask_larder-*.whl"))
+    pattern = f"flask_larder-*-{tag}-*.whl"
+    built = sorted(DIST.glob(pattern))
     if len(built) == 1 and stamp.exists() and stamp.read_text() == wanted:
         return built[0]
     require_cargo()
-    interpreter = ensure_venv(VENV, ["build"])
     for old in built:
         old.unlink()
-    maturin = interpreter.parent / "maturin"
-    build = [maturin, "build", PROFILE, "--locked", "-q", "-m", "python/Cargo.toml"]
+    maturin = ensure_venv(VENV, ["build"]).parent / "maturin"
+    build = [maturin, "build", PROFILE, "--locked", "-q", "-m", "python/Cargo.toml", *options]
     must([*build, "-i", interpreter, "--out", DIST])
-    built = sorted(DIST.glob("flask_larder-*.whl"))
+    built = sorted(DIST.glob(pattern))
     if len(built) != 1:
-        raise Trouble(f"wheel: one was expected in dist/, found {len(built)}")
+        raise Trouble(f"wheel: one {tag} was expected in dist/, found {len(built)}")
     stamp.write_text(wanted)
     return built[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import native
 from behaviour import check_behaviour
+from features import check_features
 from floors import check_floors
 from house_rules import check_house_rules
 from installs import ensure_venv
@@ -15,6 +16,8 @@ from project import ROOT, VENV, Trouble, main, run, say, timed
 
 PYTHON_FOLDERS = ("python", "demo", "bench", "examples", "scripts", "conformance")
 USER_CODE = ROOT / "python" / "tests" / "user_code"
+# Examples that are workspaces of their own, and whether clippy reads them: SQLite takes minutes to build.
+EXAMPLES = {"edge": True, "purge_on_commit": False}
 OWN_DOCS = ["cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "-q"]
 
 
@@ -35,9 +38,29 @@ def rust_checks() -> dict[str, Callable[[], list[str]]]:
     return {
         "rustfmt": program("cargo", "fmt", "--all", "--check"),
         "clippy": program(*clippy, "--", "-D", "warnings"),
+        # The library for one version of Python; the workspace is looked at with the one for all.
+        "clippy exact": program(
+            *(*clippy[:3], "-p", "larder-python", "--no-default-features", "--", "-D", "warnings")
+        ),
         "rustdoc": program(*OWN_DOCS, env={"RUSTDOCFLAGS": "-D warnings"}),
+        **example_checks(),
         "floors": check_floors,
+        "features": check_features,
     }
+
+
+def example_checks() -> dict[str, Callable[[], list[str]]]:
+    """What the Rust tools say of the examples that are workspaces of their own."""
+    checks: dict[str, Callable[[], list[str]]] = {}
+    for name, is_read in EXAMPLES.items():
+        manifest = ["--manifest-path", f"examples/{name}/Cargo.toml"]
+        clippy = ["cargo", "clippy", "-q", "--all-targets", *manifest]
+        checks[f"rustfmt {name}"] = program("cargo", "fmt", "--check", *manifest)
+        if is_read:
+            checks[f"clippy {name}"] = program(
+                *clippy, "--target-dir", "target/examples", "--", "-D", "warnings"
+            )
+    return checks
 
 
 def python_checks(interpreter: Path) -> dict[str, Callable[[], list[str]]]:
@@ -100,6 +123,7 @@ def body(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     checks: dict[str, Callable[[], list[str]]] = {
         "house rules": check_house_rules,
         "behaviour": check_behaviour,
+        "benchmark": program(sys.executable, ROOT / "bench" / "check.py"),
         **rust_checks(),
         **python_checks(interpreter),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import native
 import servers
 from counts import Counts
 from matrix import ALWAYS, IN_BETWEEN, run_environments
@@ -21,7 +22,10 @@ def body(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
             f"no such environment: {', '.join(sorted(unknown))} (there is: {', '.join(every)})"
         )
     counts = Counts()
-    run_environments(counts, [every[name] for name in arguments or every])
+    given = {"LARDER_TEST_NEIGHBOUR": str(native.neighbour())}
+    took = run_environments(counts, [every[name] for name in arguments or every], given)
+    for name, seconds in took.items():
+        say(f"took {seconds:4.0f} s: {name}")
     for line in counts.skips:
         say(f"skipped: {line}")
     for line in counts.failures:

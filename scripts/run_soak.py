@@ -16,10 +16,15 @@ SOAKS = {
     "codec": ["-p", "larder-core", "--features", "zstd", "--test", "codec"],
     "shared": ["-p", "larder-shared", "--test", "shared"],
     "file": ["-p", "larder-file", "--test", "file"],
+    "two-users-rust": ["-p", "larder-tower", "--test", "tower", "two_users"],
+    "http": ["-p", "larder-http", "--test", "fuzz"],
 }
 # or which file of the Python tests it is.
 PYTHON_SOAKS = {
+    "forks": "python/tests/test_forks.py",
+    "history": "python/tests/servers/test_history.py",
     "mutations": "python/tests/test_mutations.py",
+    "two-users": "python/tests/test_two_users.py",
 }
 EFFORT = "100"
 

@@ -1,128 +1,141 @@
-"""`make test`: every test of the project, Rust and Python, with a real Redis beside them."""
+"""`make test`: every test of the project, Rust and Python, with real servers beside them."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 import threading
-from collections.abc import Mapping
-from pathlib import Path
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import native
+import parts
 import servers
-from counts import Counts, read_cargo_line, read_junit
+from counts import Counts
 from installs import ensure_venv
-from matrix import ALWAYS, PYTEST_RAN, TEST_SECONDS, run_environments
-from project import ROOT, VENV, Trouble, environment, main, run, say, timed
+from matrix import ALWAYS, environment_parts
+from parts import Part, count_cargo, run_parts
+from project import ROOT, VENV, Trouble, main, run, say
 
 CARGO_TEST = ["cargo", "test", "--workspace", "--exclude", "larder-python", "--no-fail-fast"]
-# The flight once more, under a model checker that runs its threads in thousands of orders.
+# The flight and the tiers once more, under a model checker that runs their threads in thousands of
+# orders; and what larder-core does without its feature zstd. Little else of the crate works with the
+# checker's locks.
 MODEL_CHECK = ["cargo", "test", "-p", "larder-core", "--lib", "--features", "shuttle"]
-CARGO_SECONDS = 1200.0
-PYTEST_FOLDERS = ("python", "demo/tests", "scripts/tests")
-
-
-def cargo_tests(counts: Counts, env: Mapping[str, str]) -> None:
-    """Run the Rust tests, documentation included."""
-    cargo_test(counts, CARGO_TEST, env)
-
-
-def model_check(counts: Counts, env: Mapping[str, str]) -> None:
-    """Run the models of the flight, and what larder-core does without its feature zstd; little else of
-    the crate works with the checker's locks."""
-    cargo_test(counts, [*MODEL_CHECK, "--", "flight::model", "codec::compress"], env)
-
-
-def cargo_test(counts: Counts, command: list[str], env: Mapping[str, str]) -> None:
-    """Run tests by cargo and count them as they are reported."""
-    native.require_cargo()
-    own = Counts()
-    cargo = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        errors="replace",
+# Examples that are workspaces of their own, because of what they depend on.
+EXAMPLES = {"example of sqlx": "purge_on_commit", "example edge": "edge"}
+MODELS = ["--", "flight::model", "tiered::model", "codec::compress"]
+# Tests of views, once more with hits that are answered before Flask is asked.
+EARLY = {"LARDER_TEST_EARLY": "1", "LARDER_TEST_STORES": "memory"}
+EARLY_TESTS = [
+    f"python/tests/test_{name}.py"
+    for name in (
+        *("apps", "bad_input", "context", "http", "http_requests", "http_storing", "isolation"),
+        *("pages", "purges", "safety", "stale", "stored_responses", "streams", "two_users"),
+        *("two_users_http", "variants", "views"),
     )
-    guard = threading.Timer(CARGO_SECONDS, cargo.kill)
-    guard.start()
-    try:
-        for line in cargo.stdout or ():
-            print(line, end="", flush=True)
-            read_cargo_line(own, line.rstrip())
-        code = cargo.wait()
-    finally:
-        guard.cancel()
-        cargo.kill()
-    if own.passed == 0:
-        own.fail("cargo test ran no test")
-    elif code != 0 and own.failed == 0:
-        own.fail(f"cargo test ended with exit code {code}: a test did not build, or was killed")
-    counts.add(own)
+]
+# Tests wait for servers, clocks and one another more than they work.
+WORKERS = 3
+RUST_THREADS = "4"
+# Parts that run at the same time, for the same reason.
+LANES = 3
 
 
-def python_tests(counts: Counts, env: Mapping[str, str]) -> None:
-    """Build the package and its wheel, then run the Python tests folder by folder."""
-    interpreter = ensure_venv(VENV, ["build", "test-tools", "test", *demo_requirements()])
+def in_example(name: str, command: str, *options: str) -> list[str]:
+    """A command of Cargo for an example that is a workspace of its own; all of them build in one place."""
+    manifest = f"examples/{name}/Cargo.toml"
+    place = ["--manifest-path", manifest, "--target-dir", "target/examples"]
+    return ["cargo", command, *options, *place]
+
+
+def built_rust(_counts: Counts) -> list[Part]:
+    """Build the Rust tests, examples included. What does not build is told by the part that runs it."""
+    native.require_cargo()
+    examples = {part: in_example(name, "test") for part, name in EXAMPLES.items()}
+    for command in (CARGO_TEST, MODEL_CHECK, *examples.values()):
+        run([*command, "--no-run"])
+    return [
+        Part("cargo test", CARGO_TEST, count_cargo, {"RUST_TEST_THREADS": RUST_THREADS}),
+        Part("model check", [*MODEL_CHECK, *MODELS], count_cargo),
+        *(Part(part, command, count_cargo) for part, command in examples.items()),
+    ]
+
+
+def built_python(counts: Counts) -> list[Part]:
+    """Build the package and its wheel, and install them in every environment."""
+    requirements = ["build", "test-tools", "test", ROOT / "demo" / "requirements.txt"]
+    interpreter = ensure_venv(VENV, requirements)
     native.develop(interpreter)
-    env = {**env, "LARDER_TEST_WHEEL": str(native.wheel())}
-    for folder in PYTEST_FOLDERS:
-        timed(f"pytest {folder}", lambda folder=folder: pytest(counts, interpreter, folder, env))
+    # The workspace's tests build the neighbour; the Python tests run it beside an application.
+    neighbour = os.environ.get("LARDER_TEST_NEIGHBOUR", str(native.NEIGHBOUR))
+    built = {"LARDER_TEST_NEIGHBOUR": neighbour}
+    given = {
+        **built,
+        "LARDER_TEST_WHEEL": str(native.wheel()),
+        # Hundreds of servers are started that import the package from the checkout: compiled once, elsewhere.
+        "PYTHONPYCACHEPREFIX": str(ROOT / "target" / "pycache"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    early = parts.pytest("pytest python, early hits", interpreter, EARLY_TESTS, WORKERS)
+    own = [
+        parts.pytest("pytest python", interpreter, ["python"], WORKERS),
+        parts.pytest("pytest demo", interpreter, ["demo/tests"]),
+        parts.pytest("pytest scripts", interpreter, ["scripts/tests"]),
+    ]
+    own = [replace(part, variables=given) for part in own]
+    own.append(replace(early, variables={**given, **EARLY}))
+    return own + environment_parts(counts, ALWAYS, built)
 
 
-def demo_requirements() -> list[Path]:
-    """The demo's own packages, for its tests."""
-    return [ROOT / "demo" / "requirements.txt"]
+class Building(threading.Thread):
+    """Makes parts ready; what keeps it from that is one failed test."""
 
+    def __init__(self, name: str, build: Callable[[Counts], list[Part]]) -> None:
+        super().__init__(name=name, daemon=True)
+        self.build = build
+        self.counts = Counts()
+        self.parts: list[Part] = []
+        self.seconds = 0.0
+        self.start()
 
-def pytest(counts: Counts, interpreter: Path, folder: str, env: Mapping[str, str]) -> None:
-    """Run one folder's tests and count them from the report they leave."""
-    with tempfile.TemporaryDirectory(prefix="larder-junit-") as place:
-        junit = Path(place) / "junit.xml"
-        command = [interpreter, "-m", "pytest", folder, "-q", "-rs", f"--junitxml={junit}"]
-        code = run([*command, f"--timeout={TEST_SECONDS}"], env=env)
-        if junit.exists():
-            counts.add(read_junit(junit))
-        if code not in PYTEST_RAN:
-            counts.fail(f"pytest {folder} ended with exit code {code}")
-
-
-def other_environments(counts: Counts, _env: Mapping[str, str]) -> None:
-    """The Python package's tests on its oldest Flask, and on newer Pythons."""
-    run_environments(counts, ALWAYS)
-
-
-def step(counts: Counts, name: str, action: object, env: Mapping[str, str]) -> None:
-    """Run a suite; what keeps it from running is one failed test, and the next suite follows."""
-    try:
-        timed(name, lambda: action(counts, env))  # type: ignore[operator]
-    except Trouble as trouble:
-        say(str(trouble))
-        counts.fail(f"{name}: {str(trouble).splitlines()[0]}")
+    def run(self) -> None:
+        """Build, and note how long it took."""
+        began = time.monotonic()
+        try:
+            self.parts = self.build(self.counts)
+        except Trouble as trouble:
+            say(str(trouble))
+            self.counts.fail(f"{self.name}: {str(trouble).splitlines()[0]}")
+        self.seconds = time.monotonic() - began
 
 
 def body() -> int:
-    """Everything in its order; the count is the last line."""
+    """Everything, side by side where it can be; the count is the last line."""
     servers.stop_on_signals()
     counts = Counts()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
-    # The workspace's tests build it; the Python tests run it beside an application.
-    neighbour = ROOT / "target" / "debug" / "examples" / "flask_neighbour"
-    os.environ.setdefault("LARDER_TEST_NEIGHBOUR", str(neighbour))
-    with servers.for_tests() as env:
-        step(counts, "cargo test", cargo_tests, env)
-        step(counts, "model check", model_check, env)
-        step(counts, "python", python_tests, env)
-        step(counts, "matrix", other_environments, env)
+    building = [Building("build Rust tests", built_rust), Building("build Python", built_python)]
+    for each in building:
+        each.join()
+        counts.add(each.counts)
+    ready = [part for each in building for part in each.parts]
+    took = {each.name: each.seconds for each in building}
+    took |= run_parts(counts, longest_first(ready), LANES)
+    for name, seconds in took.items():
+        say(f"took {seconds:4.0f} s: {name}")
     for line in counts.skips:
         say(f"skipped: {line}")
     for line in counts.failures:
         say(f"FAILED: {line}")
     say(str(counts))
     return int(counts.failed > 0)
+
+
+def longest_first(ready: list[Part]) -> list[Part]:
+    """The parts in the order in which they had better begin: the small ones fill the gaps at the end."""
+    small = ("model check", *EXAMPLES, "pytest demo", "pytest scripts")
+    return sorted(ready, key=lambda part: part.name in small)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,21 @@
-"""`make wheel`: builds the wheel into `dist/` and says how to install it."""
+"""`make wheel`: builds the wheels into `dist/` and says how to install them."""
 
 from __future__ import annotations
 
 import native
-from project import ROOT, main, say
+from installs import ensure_venv
+from project import ROOT, VENV, main, say
 
 
 def body() -> int:
-    """Build, and name the file."""
-    path = native.wheel().relative_to(ROOT)
-    say(f"{path}: install it with pip install {path}")
+    """Build the one for this Python and the one for all, and name the files."""
+    interpreter = ensure_venv(VENV, ["build"])
+    for path, what in (
+        (native.exact_wheel(interpreter), "for this version of Python"),
+        (native.wheel(), "for every Python, with slower hits"),
+    ):
+        shown = path.relative_to(ROOT)
+        say(f"{shown} ({what}): install it with pip install {shown}")
     return 0
 
 

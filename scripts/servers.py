@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from installs import ensure_program
 from project import Trouble
 
-START_SECONDS = 15.0
+START_SECONDS = 60.0
+# Below those of connections that ask for none (32,768 to 60,999 on Linux).
+PORTS = (12_000, 32_000)
 STOP_SECONDS = 5.0
+
+_held: list[int] = []
 
 
 def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on the loopback address that nobody listens on at the moment, that the system gives to no
+    connection by itself, and that no test is given: the port of UDP with its number is held by this process,
+    as tests hold those of their servers."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as held:
+            held.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            _held.append(held.detach())
+            return port
 
 
 @contextlib.contextmanager
@@ -70,7 +81,14 @@ def memcached(port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
+def running(
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a server, wait until it answers on `port`, and stop it whatever happens.
 
     The server gets a session of its own: Ctrl-C in the terminal is for the script, which then
@@ -85,10 +103,12 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
             stdout=sink,
             stderr=sink,
             start_new_session=True,
+            cwd=cwd,
+            env=env,
         )
     try:
         wait_until_up(server, port, log)
-        yield
+        yield server
     finally:
         stop(server)
 
@@ -110,12 +130,12 @@ def wait_until_up(server: subprocess.Popen[bytes], port: int, log: Path) -> None
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """Ask a server to end, and end it by force where it does not listen."""
+    """Ask a server to end, and end it and its workers by force where it does not listen."""
     server.terminate()
     try:
         server.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 

@@ -31,7 +31,7 @@ def pins(name: str) -> dict[str, str]:
 def test_without_its_python_an_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     counts = Counts()
-    run_environments(counts, [FUTURE])
+    run_environments(counts, [FUTURE], {})
     assert str(counts) == "0 passed, 0 failed, 1 skipped"
     assert counts.skips == ["future: there is no Python 3.99 here (pyenv install 3.99)"]
 
@@ -39,7 +39,7 @@ def test_without_its_python_an_environment_is_named(monkeypatch: pytest.MonkeyPa
 def test_in_ci_it_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     counts = Counts()
-    run_environments(counts, [FUTURE])
+    run_environments(counts, [FUTURE], {})
     assert str(counts) == "0 passed, 1 failed, 0 skipped"
 
 
