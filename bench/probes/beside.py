@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import diskcache
@@ -11,6 +11,7 @@ from rounds import Contestant, Row
 from sites import BODY, Site
 
 HOUR = 3600
+MANY = 10
 
 
 class Bare:
@@ -58,6 +59,28 @@ def hits(sites: dict[str, Site], statement: str, kind: str, function: str) -> li
         Contestant(name, statement, {"f": getattr(site, kind)[function]}, site.inside("/text"))
         for name, site in sites.items()
     ]
+
+
+def deletions(sites: dict[str, Site]) -> list[Contestant]:
+    """Ten keys that are there, removed by one call."""
+    made = []
+    for name, site in sites.items():
+        names = {"drop": site.cache.delete_many}
+        made.append(Contestant(name, "drop(*next(lots))", names, site.inside("/text")))
+        made[-1].prepare = stocked(made[-1], site.cache.set_many)
+    return made
+
+
+def stocked(one: Contestant, put_many: Callable[[dict[str, str]], Any]) -> Callable[[int], None]:
+    """Stores what so many calls will delete."""
+
+    def stock(loops: int) -> None:
+        lots = [[f"{one.name}-{number}-{part}" for part in range(MANY)] for number in range(loops)]
+        for lot in lots:
+            put_many(dict.fromkeys(lot, BODY))
+        one.names["lots"] = iter(lots)
+
+    return stock
 
 
 def never_missed(sites: Iterable[Site]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from beside import HOUR, Peer, calls, hits, never_missed, wanted
 from cachelib import FileSystemCache
-from rounds import CPU, FC, Contestant, Effort, Mark, Row, measure, report
+from rounds import CPU, Contestant, Effort, Row, measure, report
 from sites import BODY, DROP_IN, MAKERS, Site
 
 CAPACITY = 500
@@ -45,13 +45,13 @@ def rows_in(sites: dict[str, Site], folder: Path) -> list[Row]:
         return ours + [calls(name, cache, statement) for name, cache in peers.items()]
 
     named = {
-        "`get` of a str of 1 KiB": (beside("get('text')"), Mark(FC, 2.7)),
-        "`set` of a str of 1 KiB": (beside("put('text', body)"), Mark(FC, 3)),
-        f"`set` of a new key, store full at {CAPACITY}": (full(folder, MAKERS), Mark(FC, 120)),
-        "`@cached` hit": (hits(sites, "f()", "views", "text"), None),
-        "memoize hit, 1 argument": (hits(sites, "f(7)", "functions", "one"), None),
+        "`get` of a str of 1 KiB": beside("get('text')"),
+        "`set` of a str of 1 KiB": beside("put('text', body)"),
+        f"`set` of a new key, store full at {CAPACITY}": full(folder, MAKERS),
+        "`@cached` hit": hits(sites, "f()", "views", "text"),
+        "memoize hit, 1 argument": hits(sites, "f(7)", "functions", "one"),
     }
-    return [Row("files", f"FileSystemCache: {name}", *row) for name, row in named.items()]
+    return [Row("files", f"FileSystemCache: {name}", row) for name, row in named.items()]
 
 
 def drop_in(sites: dict[str, Site], folder: Path) -> list[Row]:

@@ -15,12 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import pylibmc
 import servers
-from beside import calls, hits, never_missed, wanted
+from beside import MANY, calls, deletions, hits, never_missed, stocked, wanted
 from cachelib import MemcachedCache
-from rounds import FC, WALL, Contestant, Effort, Mark, Row, measure, report
-from sites import BODY, DROP_IN, MAKERS, Site
-
-MANY = 10
+from rounds import WALL, Contestant, Effort, Row, measure, report
+from sites import DROP_IN, MAKERS, PATIENT, Site
 
 
 def sites_at(address: str, label: str, makers: Mapping[str, Callable[..., Any]]) -> dict[str, Site]:
@@ -31,6 +29,7 @@ def sites_at(address: str, label: str, makers: Mapping[str, Callable[..., Any]])
             CACHE_TYPE="MemcachedCache",
             CACHE_MEMCACHED_SERVERS=[address],
             CACHE_KEY_PREFIX=f"{label}-{name}:",
+            **PATIENT.get(name, {}),
         )
         for name, make in makers.items()
     }
@@ -50,16 +49,13 @@ def rows_at(sites: dict[str, Site], address: str) -> list[Row]:
         return ours + [calls(name, cache, statement) for name, cache in peers.items()]
 
     named = {
-        "`get` of a str of 1 KiB": (beside("get('text')"), Mark("pylibmc", 1)),
-        "`set` of a str of 1 KiB": (beside("put('text', body)"), None),
-        "`@cached` hit": (hits(sites, "f()", "views", "text"), None),
-        "memoize hit, 0 arguments": (hits(sites, "f()", "functions", "none"), Mark(FC, 3)),
-        f"`delete_many` of {MANY} keys": (
-            [*deletions(sites), bare_deletions(client)],
-            Mark(FC, 15),
-        ),
+        "`get` of a str of 1 KiB": beside("get('text')"),
+        "`set` of a str of 1 KiB": beside("put('text', body)"),
+        "`@cached` hit": hits(sites, "f()", "views", "text"),
+        "memoize hit, 0 arguments": hits(sites, "f()", "functions", "none"),
+        f"`delete_many` of {MANY} keys": [*deletions(sites), bare_deletions(client)],
     }
-    return [Row("memcached", f"Memcached: {name}", *row) for name, row in named.items()]
+    return [Row("memcached", f"Memcached: {name}", row) for name, row in named.items()]
 
 
 def drop_in(sites: dict[str, Site]) -> list[Row]:
@@ -77,33 +73,11 @@ def drop_in(sites: dict[str, Site]) -> list[Row]:
     return [Row("memcached", f"compat: Memcached: {name}", row) for name, row in named.items()]
 
 
-def deletions(sites: dict[str, Site]) -> list[Contestant]:
-    """Ten keys that are there, removed by one call."""
-    made = []
-    for name, site in sites.items():
-        names = {"drop": site.cache.delete_many}
-        made.append(Contestant(name, "drop(*next(lots))", names, site.inside("/text")))
-        made[-1].prepare = stocked(made[-1], site.cache.set_many)
-    return made
-
-
 def bare_deletions(client: Any) -> Contestant:
     """The same with the client alone."""
     bare = Contestant("pylibmc", "drop(next(lots))", {"drop": client.delete_multi})
     bare.prepare = stocked(bare, client.set_multi)
     return bare
-
-
-def stocked(one: Contestant, put_many: Callable[[dict[str, str]], Any]) -> Callable[[int], None]:
-    """Stores what so many calls will delete."""
-
-    def stock(loops: int) -> None:
-        lots = [[f"{one.name}-{number}-{part}" for part in range(MANY)] for number in range(loops)]
-        for lot in lots:
-            put_many(dict.fromkeys(lot, BODY))
-        one.names["lots"] = iter(lots)
-
-    return stock
 
 
 def main() -> None:

@@ -7,20 +7,22 @@ import tempfile
 from pathlib import Path
 
 from beside import Bare, Peer, calls, hits, never_missed, wanted
-from rounds import CPU, OURS, Contestant, Effort, Mark, Row, measure, report
+from rounds import CPU, FC, OURS, Contestant, Effort, Row, measure, report
 from sites import MAKERS, Site
 
 MEMORY = "Larder's SimpleCache"
 
 
 def sites_in(folder: Path) -> dict[str, Site]:
-    """SharedCache, the same without entries near by, and Larder in one process."""
+    """SharedCache, the same without entries near by, Larder in one process, and Flask-Caching's files."""
     make = MAKERS[OURS]
     config = {"CACHE_TYPE": "SharedCache"}
     return {
         "near": Site(make, CACHE_DIR=str(folder / "near"), **config),
         "far": Site(make, CACHE_DIR=str(folder / "far"), CACHE_NEAR_SIZE=0, **config),
         "memory": Site(make),
+        # What workers of one machine share with Flask-Caching, where there is no server.
+        "files": Site(MAKERS[FC], CACHE_TYPE="FileSystemCache", CACHE_DIR=str(folder / "files")),
     }
 
 
@@ -32,22 +34,22 @@ def rows_in(sites: dict[str, Site], folder: Path) -> list[Row]:
     }
 
     def beside(statement: str, site: str) -> list[Contestant]:
-        ours = sites[site]
+        ours, files = sites[site], sites["files"]
         others = [calls(name, cache, statement) for name, cache in peers.items()]
-        return [calls(OURS, ours.cache, statement, ours), *others]
+        both = [(OURS, ours), (FC, files)]
+        return [*(calls(name, one.cache, statement, one) for name, one in both), *others]
 
     both = {OURS: sites["near"], MEMORY: sites["memory"]}
     gets = [calls(name, site.cache, "get('text')", site) for name, site in both.items()]
-    twice = Mark(MEMORY, 2, share=True)
     named = {
-        "`get` of a str of 1 KiB": (beside("get('text')", "near"), Mark("diskcache", 17)),
-        "`get` of a str of 1 KiB, nothing kept near by": (beside("get('text')", "far"), None),
-        "`set` of a str of 1 KiB": (beside("put('text', body)", "near"), Mark("diskcache", 40)),
-        "`get`, read before by this process": (gets, twice),
-        "`@cached` hit": (hits(both, "f()", "views", "text"), twice),
-        "memoize hit, 1 argument": (hits(both, "f(7)", "functions", "one"), twice),
+        "`get` of a str of 1 KiB": beside("get('text')", "near"),
+        "`get` of a str of 1 KiB, nothing kept near by": beside("get('text')", "far"),
+        "`set` of a str of 1 KiB": beside("put('text', body)", "near"),
+        "`get`, read before by this process": gets,
+        "`@cached` hit": hits(both, "f()", "views", "text"),
+        "memoize hit, 1 argument": hits(both, "f(7)", "functions", "one"),
     }
-    return [Row("shared", f"SharedCache: {name}", *row) for name, row in named.items()]
+    return [Row("shared", f"SharedCache: {name}", row) for name, row in named.items()]
 
 
 def main() -> None:

@@ -99,21 +99,8 @@ pub fn measure(mut all: Vec<&mut Contestant>, effort: &Effort) {
     }
 }
 
-/// What a row has to reach, as the tables read it.
-pub struct Mark {
-    pub against: &'static str,
-    /// How many times the other's speed; with `share`, at most which part of the other's time.
-    pub ratio: f64,
-    pub share: bool,
-}
-
 /// A row for the tables, as JSON; `spent` is what each call cost before the work began.
-pub fn row(
-    (group, name): (&str, &str),
-    mark: Option<&Mark>,
-    contestants: &[Contestant],
-    spent: f64,
-) -> String {
+pub fn row((group, name): (&str, &str), contestants: &[Contestant], spent: f64) -> String {
     let shown = contestants.iter().map(|one| {
         let [median, p10, p90] = [0.5, 0.1, 0.9].map(|share| one.at(share) - spent);
         let (name, isolates) = (one.name, true);
@@ -122,16 +109,8 @@ pub fn row(
         )
     });
     let shown: Vec<String> = shown.collect();
-    let mark = mark.map_or("null".to_owned(), |mark| {
-        let Mark {
-            against,
-            ratio,
-            share,
-        } = mark;
-        format!(r#"{{"against":"{against}","ratio":{ratio},"share":{share}}}"#)
-    });
     format!(
-        r#"{{"group":"{group}","name":"{name}","note":"","mark":{mark},"contestants":[{}]}}"#,
+        r#"{{"group":"{group}","name":"{name}","contestants":[{}]}}"#,
         shown.join(",")
     )
 }

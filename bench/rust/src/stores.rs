@@ -8,7 +8,7 @@ use larder_core::store::Memory;
 use larder_core::{AnyStore, Cache, Key, Kind, Policy, ThreadPark, drive};
 use larder_shared::Shared;
 
-use crate::rounds::{Contestant, Mark};
+use crate::rounds::Contestant;
 
 /// A kilobyte, as in the rows of Python.
 const LENGTH: usize = 1024;
@@ -17,7 +17,6 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 /// One operation, and the stores that it is done on.
 pub struct Row {
     pub name: &'static str,
-    pub mark: Option<Mark>,
     pub contestants: Vec<Contestant>,
 }
 
@@ -74,21 +73,14 @@ pub fn rows() -> Vec<Row> {
     vec![
         Row {
             name: "shared store: `get`, read before by this process",
-            mark: Some(Mark {
-                against: "memory store",
-                ratio: 2.0,
-                share: true,
-            }),
             contestants: vec![contestant("Larder", shared(None), get), beside(get)],
         },
         Row {
             name: "shared store: `get` from the map",
-            mark: None,
             contestants: vec![contestant("Larder", shared(Some(0)), get), beside(get)],
         },
         Row {
             name: "shared store: `put` of 1 KiB",
-            mark: None,
             contestants: vec![contestant("Larder", shared(None), put), beside(put)],
         },
     ]
