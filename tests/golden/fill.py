@@ -171,7 +171,7 @@ def tag(value: dict[str, str]) -> bytes:
 
 
 def times(meta: dict[str, Any]) -> bytes:
-    names = ("stored_at", "fresh_until", "stale_until", "keep_until")
+    names = ("stored_at", "fresh_until", "stale_until", "spare_until", "keep_until")
     points = [point(meta[name]) for name in names]
     out = number(points[0])
     for earlier, later in itertools.pairwise(points):
@@ -201,8 +201,8 @@ def envelope(case: dict[str, Any], *, packed: bool = False) -> bytes:
     body += sized(key(case["key"])) + (compressed(payload) if packed else payload)
     namespace, secret = case["namespace"].encode(), case["secret"]
     length = 11 + len(body) + (8 if secret is None else 32)
-    flags = (secret is not None) | packed << 1
-    head = b"\xf5LRD" + bytes([1, flags, case["codec"]]) + struct.pack(">I", length)
+    flags = (secret is not None) | packed << 1 | meta.get("is_head", False) << 2
+    head = b"\xf5LRD" + bytes([2, flags, case["codec"]]) + struct.pack(">I", length)
     return head + body + ending(namespace, secret, head + body)
 
 
