@@ -6,18 +6,23 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from project import REQUIREMENTS, Trouble, must, output, run, say
 
+_INSTALLING = threading.Lock()
+
 
 def ensure_program(program: str, package: str) -> str:
-    """The path of `program`, after installing the Debian package it comes in where it lacks."""
-    found = shutil.which(program)
-    if found is None:
-        apt_install(package)
+    """The path of `program`, after installing the Debian package it comes in where it lacks. Threads that
+    lack it at the same time install it once: apt turns away whoever comes second."""
+    with _INSTALLING:
         found = shutil.which(program)
+        if found is None:
+            apt_install(package)
+            found = shutil.which(program)
     if found is None:
         raise Trouble(f"missing: {program} is not on the path after installing {package}")
     return found
@@ -29,7 +34,9 @@ def apt_install(package: str) -> None:
         raise Trouble(f"missing: {package} (install it: sudo apt-get install {package})")
     say(f"installing {package} with apt-get")
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]
+    # Other programs install things too: a machine that has just started, for one.
+    wait = ["-o", "DPkg::Lock::Timeout=300"]
+    install = ["apt-get", *wait, "install", "-y", "-qq", "--no-install-recommends", package]
     # A fresh image has no package lists at all, and an old list names versions that are gone.
     if run(["apt-get", "update", "-qq"], env=quiet) != 0:
         say("apt-get update failed; trying with the lists at hand")
