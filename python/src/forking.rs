@@ -3,6 +3,9 @@
 //! A fork happens with the interpreter lock held, so whatever is done with it is never cut in two. What
 //! is done without it is done inside the engine's gate ([`larder_core::fork`]), which these functions
 //! close around every fork. What is made once is made by [`once`].
+//!
+//! Who waits for another process or thread with the interpreter lock held gives it back meanwhile: the
+//! other one may need it to get on, and everybody else goes on.
 
 use larder_core::fork;
 use pyo3::prelude::*;
@@ -26,6 +29,12 @@ fn after_fork_in_child() {
     fork::open_in_child();
 }
 
+/// Waits without the interpreter lock, which whoever is not inside the gate holds. Where the interpreter has
+/// ended there is none to give back.
+fn let_go(wait: &mut (dyn FnMut() + Send)) {
+    Python::try_attach(|py| py.detach(wait));
+}
+
 /// What is in the cell, made by `make` if nothing is. Not within the cell's own lock: what runs Python may
 /// let another thread fork, and the child would wait for ever. Two threads may both make it; the first
 /// one stays.
@@ -44,6 +53,7 @@ pub(crate) fn once<'a, T>(
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    fork::let_go_by(let_go);
     let py = m.py();
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(before_fork, m)?)?;

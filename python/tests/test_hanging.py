@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,11 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from conftest import RedisServer
 from flask import Flask
 from fleet_support import made
+
+from flask_larder import Cache
 
 PATIENCE = 60.0
 LONG = 600
@@ -109,3 +113,33 @@ def test_what_does_not_use_the_cache_does_not_wait_for_it(
 
 def _ask(app: Flask, path: str) -> None:
     assert app.test_client().get(path).status_code == 200
+
+
+def test_who_waits_for_the_lock_of_files_lets_everybody_else_go_on(
+    app: Flask, tmp_path: Path
+) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
+    asking = threading.Event()
+    stored: list[bool | None] = []
+
+    def store() -> None:
+        with app.app_context():
+            asking.set()
+            stored.append(cache.set("k", "new"))
+
+    with app.app_context():
+        assert cache.set("k", "old")
+    with (tmp_path / "larder-1" / "lock").open() as lock:
+        # As another process does that was stopped in its turn.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        thread = threading.Thread(target=store)
+        thread.start()
+        assert asking.wait(PATIENCE)
+        # Each of these wants the interpreter back. Who kept it would wait for the lock in vain.
+        for _ in range(50):
+            time.sleep(0.001)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    thread.join(PATIENCE)
+    assert stored == [True]
+    with app.app_context():
+        assert cache.get("k") == "new"

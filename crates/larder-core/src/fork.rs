@@ -5,8 +5,12 @@
 //! lock does; and goes [`aside`] for as long as it waits without one. A face whose process may fork
 //! [`close`]s the gate before and opens it afterwards: in between nobody is inside, so the child finds
 //! every lock open. In a process that never closes it the gate costs a few atomic steps.
+//!
+//! Who is not inside, because of that something else, lets go of it while it is aside, if the face has
+//! said how ([`let_go_by`]): others need it to get on, and may be the ones who are waited for.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,6 +80,29 @@ fn enter() {
     }
 }
 
+/// Lets go of what keeps the process from forking for as long as the wait lasts that it is handed, which it
+/// runs once. See [`let_go_by`].
+pub type LetGo = fn(&mut (dyn FnMut() + Send));
+
+static LET_GO: OnceLock<LetGo> = OnceLock::new();
+
+/// Says how a thread that goes [`aside`] without being [`inside`] lets go of what it holds in place of the
+/// gate, such as an interpreter lock. For a face; the first one that says so is heard.
+///
+/// ```
+/// use larder_core::fork;
+///
+/// fork::let_go_by(|wait| {
+///     // Here the interpreter lock is given back,
+///     wait();
+///     // and here it is taken again.
+/// });
+/// assert_eq!(fork::aside(|| 7), 7);
+/// ```
+pub fn let_go_by(let_go: LetGo) {
+    let _ = LET_GO.set(let_go);
+}
+
 /// Does what may take long and holds no lock: forks need not wait for it.
 ///
 /// ```
@@ -85,14 +112,26 @@ fn enter() {
 /// let _inside = fork::inside();
 /// fork::aside(|| std::thread::sleep(Duration::from_millis(1)));
 /// ```
-pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let depth = DEPTH.replace(0);
-    if depth == 0 {
+    if depth > 0 {
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        let _back = Back(depth);
         return work();
     }
-    INSIDE.fetch_sub(1, Ordering::SeqCst);
-    let _back = Back(depth);
-    work()
+    let Some(let_go) = LET_GO.get() else {
+        return work();
+    };
+    let (mut work, mut done) = (Some(work), None);
+    let mut wait = || {
+        if let Some(work) = work.take() {
+            done = Some(work());
+        }
+    };
+    let_go(&mut wait);
+    // One that has not run it has not let go of anything either.
+    wait();
+    done.expect("it has run by now")
 }
 
 /// Comes back inside, also when the work panics.
@@ -129,11 +168,12 @@ pub fn open_in_child() {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
     use std::thread;
 
-    use super::{aside, close, inside, open};
+    use super::{aside, close, inside, let_go_by, open};
 
     #[test]
     fn nobody_is_inside_while_it_is_closed() {
@@ -162,6 +202,23 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_inside_lets_go_of_what_it_holds_instead() {
+        // Seen by this thread alone: others go aside in other tests.
+        thread_local! {
+            static LET_GO: Cell<(u32, bool)> = const { Cell::new((0, false)) };
+        }
+        let_go_by(|wait| {
+            LET_GO.set((LET_GO.get().0 + 1, true));
+            wait();
+            LET_GO.set((LET_GO.get().0, false));
+        });
+        assert_eq!(aside(|| (7, LET_GO.get())), (7, (1, true)));
+        assert_eq!(LET_GO.get(), (1, false));
+        let _inside = inside();
+        assert_eq!(aside(|| (7, LET_GO.get())), (7, (1, false)));
+    }
+
+    #[test]
     fn who_waits_aside_keeps_no_fork_waiting_and_comes_back_after_it() {
         let (say_aside, is_aside) = mpsc::channel();
         let (go_on, goes_on) = mpsc::channel::<()>();
@@ -169,7 +226,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || {
                 let _inside = inside();
-                aside(|| {
+                aside(move || {
                     say_aside.send(()).unwrap();
                     goes_on.recv().unwrap();
                 });

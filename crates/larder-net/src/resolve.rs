@@ -41,5 +41,6 @@ pub fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<Sock
             let _ = answer.send(addresses);
         })?;
     let left = deadline.left().ok_or(ErrorKind::TimedOut)?;
-    fork::aside(|| answered.recv_timeout(left)).map_err(|_| io::Error::from(ErrorKind::TimedOut))?
+    fork::aside(move || answered.recv_timeout(left))
+        .map_err(|_| io::Error::from(ErrorKind::TimedOut))?
 }

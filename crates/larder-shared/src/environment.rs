@@ -15,6 +15,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
+use larder_core::fork::aside;
 use larder_core::{Error, ErrorKind, Result};
 
 use crate::event::{Replaced, SharedEvent};
@@ -101,7 +102,7 @@ impl Room {
             if let Some(opened) = fork::alone(|| self.try_reopen(notes))? {
                 return Ok(opened);
             }
-            thread::sleep(Duration::from_millis(1));
+            aside(|| thread::sleep(Duration::from_millis(1)));
         }
         Err(busy())
     }

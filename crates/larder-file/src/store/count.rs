@@ -68,19 +68,19 @@ impl<C> Inner<C> {
         C: Codec<V>,
     {
         let (view, sequence) = self.look().map_err(failed)?;
-        let now = (&*view, sequence);
+        let basis = self.basis(&view, sequence);
         let spot = self.parts.names.spot(key);
         let Some(raw) = self.raw(&view, spot).map_err(troubled)? else {
             return Ok(None);
         };
-        let content = self.valid(now, &raw).map_err(troubled)?;
+        let content = self.valid(basis, &raw).map_err(troubled)?;
         let mine = content.is_some_and(|(content, _)| {
-            content.key == key.as_bytes() && self.is_usable(&content.meta)
+            content.key == key.as_bytes() && basis.admits(&content.meta)
         });
         if !mine {
             return Ok(None);
         }
-        let entry = self.entry(now, (Some(key), &raw)).map_err(troubled)?;
+        let entry = self.entry(basis, (Some(key), &raw)).map_err(troubled)?;
         Ok(Some((entry, raw.head)))
     }
 
@@ -117,7 +117,7 @@ impl<C> Inner<C> {
             temp.write_at(swap.envelope, Head::LENGTH as u64)?;
             let bytes = (Head::LENGTH + swap.envelope.len()) as u64;
             session.place((&mut temp, bytes), (spot, head.keep_until), there)?;
-            session.make_room(spot, self.now())?;
+            session.make_room(spot)?;
             Ok(true)
         })
     }

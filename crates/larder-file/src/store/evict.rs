@@ -20,8 +20,8 @@ const SMALL: u64 = 16;
 
 impl<C> Session<'_, C> {
     /// Makes room after a write to `written`.
-    pub(super) fn make_room(&mut self, written: Spot, now: u64) -> Result<(), Stop> {
-        self.expire(written, now)?;
+    pub(super) fn make_room(&mut self, written: Spot) -> Result<(), Stop> {
+        self.expire(written)?;
         self.scrub()?;
         let bounds = self.inner.parts.bounds;
         let most = (bounds.bytes / BLOCK).max(1);
@@ -31,7 +31,7 @@ impl<C> Session<'_, C> {
             if fits {
                 break;
             }
-            if !self.evict_expired(written, now)? && !self.evict(Some(written), now)? {
+            if !self.evict_expired(written)? && !self.evict(Some(written))? {
                 break;
             }
         }
@@ -39,7 +39,8 @@ impl<C> Session<'_, C> {
     }
 
     /// Drops an entry that has expired, wherever it stands in a small table; whether there was one.
-    fn evict_expired(&mut self, written: Spot, now: u64) -> Result<bool, Stop> {
+    fn evict_expired(&mut self, written: Spot) -> Result<bool, Stop> {
+        let now = self.now;
         let header = self.table()?.header;
         if header.due > now || 1 << header.bits > SMALL {
             return Ok(false);
@@ -63,10 +64,10 @@ impl<C> Session<'_, C> {
     }
 
     /// Evicts so many blocks, if there are as many.
-    pub(super) fn relieve(&mut self, blocks: u64, now: u64) -> Result<(), Stop> {
+    pub(super) fn relieve(&mut self, blocks: u64) -> Result<(), Stop> {
         let before = self.table()?.header.blocks;
         while self.table()?.header.blocks + blocks > before {
-            if !self.evict(None, now)? {
+            if !self.evict(None)? {
                 break;
             }
         }
@@ -94,7 +95,8 @@ impl<C> Session<'_, C> {
     }
 
     /// Takes out some of what has expired, from one page.
-    fn expire(&mut self, written: Spot, now: u64) -> Result<(), Stop> {
+    fn expire(&mut self, written: Spot) -> Result<(), Stop> {
+        let now = self.now;
         if self.table()?.header.due > now {
             return Ok(());
         }
@@ -115,7 +117,7 @@ impl<C> Session<'_, C> {
     }
 
     /// Drops one entry, other than `except`; whether there was one.
-    fn evict(&mut self, except: Option<Spot>, now: u64) -> Result<bool, Stop> {
+    fn evict(&mut self, except: Option<Spot>) -> Result<bool, Stop> {
         let mut oldest = None;
         let mut visited = 0;
         // Once round, and the rest of the page in which the hand began.
@@ -123,7 +125,7 @@ impl<C> Session<'_, C> {
             let hand = self.table()?.header.hand;
             let (number, from) = (hand / SLOTS as u64, hand as usize % SLOTS);
             let page = self.with_table(|table| table.page(number % table.pages()))?;
-            let victim = self.victim(&page, from, (except, now))?;
+            let victim = self.victim(&page, from, except)?;
             let table = self.table()?;
             let next = match victim {
                 Some((place, _)) => number * SLOTS as u64 + place as u64 + 1,
@@ -157,8 +159,9 @@ impl<C> Session<'_, C> {
         &mut self,
         page: &Page,
         from: usize,
-        (except, now): (Option<Spot>, u64),
+        except: Option<Spot>,
     ) -> Result<Option<(usize, Slot)>, Stop> {
+        let now = self.now;
         let table = self.table()?;
         let new = u32::try_from(table.header.entries / 2).unwrap_or(u32::MAX);
         let (bits, ages) = (table.header.bits as u32, table.ages());

@@ -21,6 +21,23 @@ const AROUND: usize = 1 << 20;
 /// differ by so much, and of two workers that were started at different times.
 const AHEAD: u64 = 5000;
 
+/// What entries are judged by: the directory, the number of the last purge, and the time. It is looked at once
+/// for each operation, because the clock may be foreign code, and none runs in a turn.
+#[derive(Clone, Copy)]
+pub(super) struct Basis<'a> {
+    pub(super) view: &'a View,
+    pub(super) sequence: u64,
+    /// In milliseconds.
+    pub(super) now: u64,
+}
+
+impl Basis<'_> {
+    /// Whether an entry may still be used.
+    pub(super) fn admits(&self, meta: &Meta) -> bool {
+        self.now < meta.spare_until.as_millis()
+    }
+}
+
 /// The file of an entry, and what its head says.
 pub(super) struct Raw {
     pub(super) head: Head,
@@ -57,53 +74,55 @@ impl<C> Inner<C> {
             sequence,
             ..Fence::default()
         };
-        let entry = self.find((&view, sequence), key);
+        let entry = self.find(self.basis(&view, sequence), key);
         self.tell_news();
         let entry = entry.map_err(troubled)?;
         Ok(Reading { entry, fence })
     }
 
+    /// What is to be judged by now.
+    pub(super) fn basis<'a>(&self, view: &'a View, sequence: u64) -> Basis<'a> {
+        let now = self.now();
+        Basis {
+            view,
+            sequence,
+            now,
+        }
+    }
+
     /// The entry of a key: its own, or that of the base key.
-    fn find<V: Value>(
-        &self,
-        (view, sequence): (&View, u64),
-        key: &Key,
-    ) -> Result<Option<Arc<Entry<V>>>, Trouble>
+    fn find<V: Value>(&self, basis: Basis<'_>, key: &Key) -> Result<Option<Arc<Entry<V>>>, Trouble>
     where
         C: Codec<V>,
     {
         let spot = self.parts.names.spot(key);
-        let own = self.entry_at((view, sequence), (key, spot))?;
+        let own = self.entry_at(basis, (key, spot))?;
         let usable = own
             .as_ref()
-            .is_some_and(|entry| self.is_usable(&entry.meta()));
+            .is_some_and(|entry| basis.admits(&entry.meta()));
         if usable || spot.is_base() {
             if usable {
-                view.marks.set(spot);
+                basis.view.marks.set(spot);
             }
             return Ok(own.map(Arc::new));
         }
-        let base = self.entry_at((view, sequence), (&key.base_key(), spot.of_base()))?;
+        let base = self.entry_at(basis, (&key.base_key(), spot.of_base()))?;
         if base.is_some() {
-            view.marks.set(spot.of_base());
+            basis.view.marks.set(spot.of_base());
         }
         Ok(base.or(own).map(Arc::new))
     }
 
-    pub(super) fn is_usable(&self, meta: &Meta) -> bool {
-        self.now() < meta.spare_until.as_millis()
-    }
-
     fn entry_at<V: Value>(
         &self,
-        now: (&View, u64),
+        basis: Basis<'_>,
         (key, spot): (&Key, Spot),
     ) -> Result<Option<Entry<V>>, Trouble>
     where
         C: Codec<V>,
     {
-        match self.raw(now.0, spot)? {
-            Some(raw) => self.entry(now, (Some(key), &raw)),
+        match self.raw(basis.view, spot)? {
+            Some(raw) => self.entry(basis, (Some(key), &raw)),
             None => Ok(None),
         }
     }
@@ -111,13 +130,13 @@ impl<C> Inner<C> {
     /// The entry in a file, if it is valid and one of `key`, where it must be one.
     pub(super) fn entry<V: Value>(
         &self,
-        now: (&View, u64),
+        basis: Basis<'_>,
         (key, raw): (Option<&Key>, &Raw),
     ) -> Result<Option<Entry<V>>, Trouble>
     where
         C: Codec<V>,
     {
-        let Some((mut content, fence)) = self.valid(now, raw)? else {
+        let Some((mut content, fence)) = self.valid(basis, raw)? else {
             return Ok(None);
         };
         if key.is_some_and(|key| key.as_bytes() != content.key) {
@@ -163,11 +182,11 @@ impl<C> Inner<C> {
     /// What stands in the envelope, and the fence of the entry, if no purge is against it.
     pub(super) fn valid<'a>(
         &self,
-        (view, sequence): (&View, u64),
+        basis: Basis<'_>,
         raw: &'a Raw,
     ) -> Result<Option<(Opened<'a>, Fence)>, Trouble> {
         let head = raw.head;
-        if head.generation != view.log.generation {
+        if head.generation != basis.view.log.generation {
             return Ok(None);
         }
         let content = match self.parts.envelope.open_any(raw.envelope()) {
@@ -177,10 +196,10 @@ impl<C> Inner<C> {
                 return Ok(None);
             }
         };
-        if content.meta.stored_at.as_millis() > self.now().saturating_add(AHEAD) {
+        if content.meta.stored_at.as_millis() > basis.now.saturating_add(AHEAD) {
             return Ok(None);
         }
-        if head.sequence != sequence && !self.stands(view, &head, &content)? {
+        if head.sequence != basis.sequence && !self.stands(basis.view, &head, &content)? {
             return Ok(None);
         }
         let fence = Fence {

@@ -7,6 +7,7 @@ use larder_core::store::Listed;
 use larder_core::{Entry, Key, Kind, Result, Timestamp, Value};
 use rustix::io::Errno;
 
+use super::read::Basis;
 use super::{Inner, failed};
 use crate::log::Trouble;
 use crate::names::{Spot, folder};
@@ -40,15 +41,15 @@ impl<C> Inner<C> {
     /// Shows every valid entry of this namespace to `see`.
     pub(super) fn each_valid(
         &self,
-        (view, sequence): (&View, u64),
+        basis: Basis<'_>,
         spots: impl IntoIterator<Item = Spot>,
         mut see: impl FnMut(Spot, Key, &Opened<'_>),
     ) -> Result<(), Trouble> {
         for spot in spots {
-            let Some(raw) = self.raw(view, spot)? else {
+            let Some(raw) = self.raw(basis.view, spot)? else {
                 continue;
             };
-            let Some((content, _)) = self.valid((view, sequence), &raw)? else {
+            let Some((content, _)) = self.valid(basis, &raw)? else {
                 continue;
             };
             if let Some(key) =
@@ -67,12 +68,13 @@ impl<C> Inner<C> {
         let (view, sequence) = self.look().map_err(failed)?;
         let spots = self.family(&view, self.parts.names.spot(base));
         let spots = spots.map_err(|error| failed(error.into()))?;
+        let basis = self.basis(&view, sequence);
         let mut entries = Vec::new();
         for spot in spots {
             let Some(raw) = self.raw(&view, spot).map_err(troubled)? else {
                 continue;
             };
-            let entry = self.entry((&view, sequence), (None, &raw));
+            let entry = self.entry(basis, (None, &raw));
             let key = raw.key(&self.parts.envelope);
             entries.extend(key.zip(entry.map_err(troubled)?.map(Arc::new)));
         }
@@ -83,9 +85,10 @@ impl<C> Inner<C> {
     pub(super) fn list(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<Listed>> {
         let (view, sequence) = self.look().map_err(failed)?;
         let spots = self.spots(&view).map_err(|error| failed(error.into()))?;
-        let now = self.parts.clock.now();
+        let basis = self.basis(&view, sequence);
+        let now = Timestamp::from_millis(basis.now);
         let mut found = Vec::new();
-        self.each_valid((&view, sequence), spots, |_, key, content| {
+        self.each_valid(basis, spots, |_, key, content| {
             let until = content.meta.keep_until;
             if key.kind() == kind && key.base().starts_with(prefix) && now < until {
                 let left = (until != Timestamp::NEVER).then(|| until.since(now));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use larder_core::{Result, Tags};
 use rustix::io::Errno;
 
+use super::read::Basis;
 use super::{ATTEMPTS, Inner, failed};
 use crate::event::FileEvent;
 use crate::head::{Head, Look};
@@ -58,6 +59,8 @@ pub(super) struct Session<'a, C> {
     pub(super) view: Arc<View>,
     /// The number of the last purge.
     pub(super) sequence: u64,
+    /// When it began to wait for its turn, in milliseconds.
+    pub(super) now: u64,
     table: Option<Table>,
     events: Vec<FileEvent>,
     _lock: Lock,
@@ -161,10 +164,12 @@ impl<C> Inner<C> {
         if !view.log.writable && !self.reopened_writable()? {
             return Err(io::Error::from(Errno::ROFS).into());
         }
+        let now = self.now();
         let lock = self.lock(&view)?;
         // Whoever held the lock before may have changed anything.
         let mut session = Session {
             sequence: view.log.look()?,
+            now,
             inner: self,
             view,
             table: None,
@@ -186,6 +191,15 @@ impl<C> Inner<C> {
 }
 
 impl<C> Session<'_, C> {
+    /// What entries are judged by.
+    pub(super) fn basis(&self) -> Basis<'_> {
+        Basis {
+            view: &self.view,
+            sequence: self.sequence,
+            now: self.now,
+        }
+    }
+
     /// Records purges under the next numbers.
     pub(super) fn purge(&mut self, purges: impl Iterator<Item = Purge>) -> Result<(), Stop> {
         self.sequence = self.view.log.add(purges)?;

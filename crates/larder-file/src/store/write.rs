@@ -107,7 +107,7 @@ impl<C> Inner<C> {
         if session.place((temp, bytes), (spot, head.keep_until), there)? {
             session.replace_variants(spot)?;
         }
-        session.make_room(spot, self.now())?;
+        session.make_room(spot)?;
         Ok(Put::Stored)
     }
 
@@ -130,7 +130,7 @@ impl<C> Inner<C> {
     fn relieve(&self, bytes: u64) -> io::Result<()> {
         self.turn(|session| {
             let blocks = bytes.div_ceil(crate::page::BLOCK) + RELIEF;
-            session.relieve(blocks, self.now())
+            session.relieve(blocks)
         })
     }
 }
@@ -178,9 +178,10 @@ impl<C> Session<'_, C> {
         let inner = self.inner;
         let raw: Option<Raw> = inner.raw(&self.view, spot)?;
         let Some(raw) = raw else { return Ok(false) };
-        let valid = inner.valid((&self.view, self.sequence), &raw)?;
+        let basis = self.basis();
+        let valid = inner.valid(basis, &raw)?;
         Ok(valid.is_some_and(|(content, _)| {
-            key.is_none_or(|key| key.as_bytes() == content.key) && inner.is_usable(&content.meta)
+            key.is_none_or(|key| key.as_bytes() == content.key) && basis.admits(&content.meta)
         }))
     }
 

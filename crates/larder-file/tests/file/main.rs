@@ -16,3 +16,4 @@ mod scenarios;
 mod settings;
 mod storm;
 mod support;
+mod turns;

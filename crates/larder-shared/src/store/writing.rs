@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use heed::{MdbError, RwTxn};
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Error, ErrorKind, Result, fork};
 
 use super::Inner;
 use super::view::View;
@@ -116,7 +116,7 @@ impl<C> Inner<C> {
         if coarse() < opened.full_until.load(Ordering::Relaxed) {
             return false;
         }
-        thread::sleep(Duration::from_millis(1 << attempt));
+        fork::aside(|| thread::sleep(Duration::from_millis(1 << attempt)));
         true
     }
 
