@@ -182,7 +182,11 @@ impl Program {
 
     /// Kills it.
     pub fn kill(&mut self) {
+        // One at a time: where several threads wait for the ends of processes at once, Linux can spend a third of
+        // a second on each, on what `/proc` remembers of them.
+        static ENDING: Mutex<()> = Mutex::new(());
         if let Some(mut child) = self.child.take() {
+            let _one = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = child.kill();
             let _ = child.wait();
         }
