@@ -13,14 +13,13 @@ import os
 import random
 import sys
 import threading
-from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from conftest import STORES, configuration
-from two_users_app import HOST, NOBODY, Room, Site, User
+from two_users_app import HOST, NOBODY, Room, Site, Tally, User
 
 from flask_larder.testing import HandClock
 
@@ -115,7 +114,7 @@ class Visits:
         self.site = site
         self.clock = clock
         self.users = [site.user(mark) for mark in MARKS]
-        self.asked: Counter[str] = Counter()
+        self.asked = Tally()
         self.expected = expected()
 
     def ask(self, room: Room, user: User, method: str) -> None:
@@ -131,7 +130,8 @@ class Visits:
             # Where it is answered from what a GET left, it has that one's headers.
             expected.append((status, headers, b""))
         assert said in expected, (room, user, method)
-        self.asked[room.path] += method == "GET"
+        if method == "GET":
+            self.asked.add(room.path)
 
     def many(self, seed: int, requests: int) -> None:
         """So many requests of both users, while entries expire and are purged."""
