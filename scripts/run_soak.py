@@ -17,7 +17,7 @@ SOAKS = {
     "shared": ["-p", "larder-shared", "--test", "shared"],
     "file": ["-p", "larder-file", "--test", "file"],
     "two-users-rust": ["-p", "larder-tower", "--test", "tower", "two_users"],
-    "http": ["-p", "larder-http", "--test", "fuzz"],
+    "http": ["-p", "larder-http", "--test", "fuzz", "--test", "freshness"],
 }
 # or which file of the Python tests it is.
 PYTHON_SOAKS = {

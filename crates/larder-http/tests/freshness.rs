@@ -567,8 +567,15 @@ fn header_map(pairs: &[(&'static str, Option<String>)]) -> HeaderMap {
         .collect()
 }
 
+/// As many cases as this, times the effort.
+const CASES: u64 = 4096;
+
+fn cases() -> ProptestConfig {
+    ProptestConfig::with_cases(u32::try_from(CASES * larder_testkit::effort()).unwrap_or(u32::MAX))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(cases())]
 
     #[test]
     fn the_strict_rules_are_those_of_another_reader(
@@ -576,7 +583,8 @@ proptest! {
         wants in requests(),
         status in proptest::sample::select(vec![200_u16, 203, 206, 301, 302, 307, 404, 410, 501]),
         expires in proptest::option::of(-60_i64..60),
-        modified in proptest::option::of(0_i64..600),
+        // It counts a lifetime that it assumes, a tenth of this, in whole seconds.
+        modified in proptest::option::of((0_i64..60).prop_map(|tens| 10 * tens)),
         (age, user) in (proptest::option::of(0_u64..60), any::<bool>()),
         resident in 0_u64..120,
     ) {
