@@ -21,18 +21,24 @@ use crate::sys;
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Holds the lock at `path`, which is made if there is none. Who comes to look for less than half of the
-    /// time of `patience`, because the machine lets it run but seldom, waits on.
+    /// Holds the lock at `path`, which is made if there is none; calls `before` ahead of each look. Who comes to
+    /// look for less than half of the time of `patience`, because the machine lets it run but seldom, waits on.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::TimedOut`] where somebody else holds it for as long as `patience` lasts, at each look.
-    pub(crate) fn hold(at: impl AsFd, path: &[u8], patience: Duration) -> io::Result<Self> {
+    pub(crate) fn hold(
+        at: impl AsFd,
+        path: &[u8],
+        patience: Duration,
+        mut before: impl FnMut(),
+    ) -> io::Result<Self> {
         let start = Instant::now();
         // A look and the pause behind it take little more than a millisecond.
         let least = patience.as_millis() / 2;
         let mut turns = 0_u32;
         loop {
+            before();
             if let Some(lock) = Self::try_hold(at.as_fd(), path)? {
                 return Ok(lock);
             }

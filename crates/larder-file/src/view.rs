@@ -148,7 +148,7 @@ fn open_log(root: impl AsFd, name: &str) -> Result<Log, Trouble> {
 
 /// Makes a log where none is.
 fn make_log(root: &Arc<OwnedFd>, place: &Place) -> io::Result<()> {
-    let _lock = Lock::hold(root, LOCK.as_bytes(), place.lock_timeout)?;
+    let _lock = Lock::hold(root, LOCK.as_bytes(), place.lock_timeout, || ())?;
     match sys::open(root, place.log.as_bytes(), OFlags::RDONLY) {
         Err(Errno::NOENT) => write_log(root, &place.log, &Log::anew()),
         _ => Ok(()),
@@ -158,7 +158,7 @@ fn make_log(root: &Arc<OwnedFd>, place: &Place) -> io::Result<()> {
 /// Makes an empty log in the place of one that is damaged.
 pub(crate) fn mend_log(place: &Place) -> Result<bool, Trouble> {
     let root = Arc::new(place::root(&place.directory)?);
-    let _lock = Lock::hold(&root, LOCK.as_bytes(), place.lock_timeout)?;
+    let _lock = Lock::hold(&root, LOCK.as_bytes(), place.lock_timeout, || ())?;
     // Somebody may have done so already, and what looked damaged may have been half written.
     if !matches!(open_log(&root, &place.log), Err(Trouble::Damaged(_))) {
         return Ok(false);

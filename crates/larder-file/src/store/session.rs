@@ -59,7 +59,7 @@ pub(super) struct Session<'a, C> {
     pub(super) view: Arc<View>,
     /// The number of the last purge.
     pub(super) sequence: u64,
-    /// When it began to wait for its turn, in milliseconds.
+    /// When it came to its turn, in milliseconds.
     pub(super) now: u64,
     table: Option<Table>,
     events: Vec<FileEvent>,
@@ -101,14 +101,16 @@ impl<C> Inner<C> {
         ))
     }
 
-    /// Waits for the lock; not again and again, where somebody has waited for it in vain.
-    fn lock(&self, view: &View) -> io::Result<Lock> {
+    /// Waits for the lock; not again and again, where somebody has waited for it in vain. Answers it with the
+    /// time: what others have stored meanwhile must not seem to come from the future.
+    fn lock(&self, view: &View) -> io::Result<(Lock, u64)> {
         let in_vain = coarse() < self.vain_until.load(Ordering::Relaxed);
         let patience = match in_vain {
             true => Duration::ZERO,
             false => self.parts.place.lock_timeout,
         };
-        let lock = Lock::hold(&view.root, LOCK.as_bytes(), patience);
+        let mut now = 0;
+        let lock = Lock::hold(&view.root, LOCK.as_bytes(), patience, || now = self.now());
         match &lock {
             // Whoever kept it has given it back.
             Ok(_) if in_vain => self.vain_until.store(0, Ordering::Relaxed),
@@ -117,7 +119,7 @@ impl<C> Inner<C> {
             }
             _ => {}
         }
-        lock
+        lock.map(|lock| (lock, now))
     }
 
     /// As [`turn`](Self::turn), for purges. Where there is no room to say what is purged everything in
@@ -164,8 +166,7 @@ impl<C> Inner<C> {
         if !view.log.writable && !self.reopened_writable()? {
             return Err(io::Error::from(Errno::ROFS).into());
         }
-        let now = self.now();
-        let lock = self.lock(&view)?;
+        let (lock, now) = self.lock(&view)?;
         // Whoever held the lock before may have changed anything.
         let mut session = Session {
             sequence: view.log.look()?,

@@ -8,7 +8,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use larder_core::codec::Plain;
-use larder_core::store::{Mode, Removal};
+use larder_core::store::{Mode, Put, Removal};
 use larder_core::time::AlarmId;
 use larder_core::{Clock, Entry, Fence, Kind, Store, Timestamp};
 use larder_testkit::HandClock;
@@ -18,6 +18,7 @@ use crate::support::{Bench, builder, folder, key, variant};
 /// A clock of a test's own, as one may be written in Python: it looks whether the lock is held.
 #[derive(Debug)]
 struct Foreign {
+    /// The lock, where the test does not hold it itself.
     lock: PathBuf,
     hand: Arc<HandClock>,
     asked: AtomicUsize,
@@ -27,8 +28,8 @@ impl Clock for Foreign {
     fn now(&self) -> Timestamp {
         if let Ok(lock) = File::open(&self.lock) {
             lock.try_lock().expect("the clock is asked in a turn");
-            self.asked.fetch_add(1, Ordering::Relaxed);
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.hand.now()
     }
 
@@ -94,4 +95,35 @@ fn nobody_asks_the_clock_while_it_holds_the_lock() {
     asked("clear", &|| {
         bench.run(<_ as Store<Plain>>::remove(&bench.store, Removal::All));
     });
+}
+
+// Its add would take the place of an entry that it does not believe.
+#[test]
+fn who_has_waited_for_its_turn_knows_what_time_it_is() {
+    let (_folder, path) = folder();
+    let clock = Arc::new(Foreign {
+        lock: path.join("no lock"),
+        hand: HandClock::new(),
+        asked: AtomicUsize::new(0),
+    });
+    let late = HandClock::at(clock.hand.now().plus(Duration::from_secs(20)));
+    let waiting = Bench::with(builder(&path), Arc::clone(&clock) as Arc<dyn Clock>);
+    Bench::with(builder(&path), late).put_text("k", "of another");
+    let lock = File::open(path.join("larder-1/lock")).unwrap();
+    lock.lock().unwrap();
+    let entry = Entry::new(waiting.meta(60, &[]), Plain::text("v"), Fence::direct(0));
+    let before = clock.asked.load(Ordering::Relaxed);
+    let put = std::thread::scope(|scope| {
+        let put = scope.spawn(|| {
+            let key = key("k");
+            waiting.run(waiting.store.put(&key, entry.into(), Mode::IfAbsent))
+        });
+        while clock.asked.load(Ordering::Relaxed) == before {
+            std::thread::yield_now();
+        }
+        clock.hand.advance(Duration::from_secs(20));
+        lock.unlock().unwrap();
+        put.join().unwrap()
+    });
+    assert_eq!(put, Put::Exists);
 }
